@@ -1,0 +1,99 @@
+"""What the four commands share: a default command, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from genface.errors import UserError
+
+
+class MainCommandGroup(TyperGroup):
+    """A group whose first registered command is the room's main work.
+
+    `genface --model gen.onnx` runs the main command, because its first word names no command; `genface info …` runs
+    `info`. A folder that is called like a command is written `./info`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.main_command, *args]
+        return super().parse_args(ctx, args or ["--help"])
+
+    @property
+    def main_command(self) -> str:
+        return next(iter(self.commands))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the main command's help, since that is what a newcomer asks for, then name the others."""
+        main = self.commands[self.main_command]
+        with typer.Context(main, info_name=ctx.info_name) as main_ctx:
+            main.format_help(main_ctx, formatter)
+        others = [(name, cmd.get_short_help_str(90)) for name, cmd in self.commands.items() if cmd is not main]
+        if others:
+            with formatter.section("Other commands"):
+                formatter.write_dl(others)
+
+
+def new_app(help_text: str) -> typer.Typer:
+    """A Typer app with plain help (rich's costs twice the start-up time); the first command is the default."""
+    return typer.Typer(
+        cls=MainCommandGroup,
+        help=help_text,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run `app` and leave the process: 0 done, 2 a user's mistake in one line, 130 stopped by hand."""
+    # SIGTERM unwinds like Ctrl-C, so that files under a temporary name are taken away.
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_exit_code(app, name, list(sys.argv[1:] if argv is None else argv)))
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
+    command: Any = typer.main.get_command(app)
+    try:
+        result = command.main(args=argv, prog_name=name, standalone_mode=False)
+        if result == 130:  # what Typer makes of a KeyboardInterrupt, in silence
+            raise KeyboardInterrupt
+        return result if isinstance(result, int) else 0
+    except UserError as error:
+        return _complain(name, str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print(f"{name}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output is gone; give the interpreter nothing left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(name, f"{where}{error.strerror or error}")
+    except MemoryError as error:
+        return _complain(name, f"out of memory: {error}")
+    except typer.Exit as leave:
+        return leave.exit_code
+    except typer.TyperException as error:
+        return _complain(name, f"{error.format_message()} (try '{name} --help')")
+
+
+def _complain(name: str, message: str) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    return 2

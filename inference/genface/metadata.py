@@ -1,0 +1,99 @@
+"""What gen.onnx says about itself: the keys of its `metadata_props`, written by exportface, read by genface."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from genface.errors import UserError
+from genface.photos import Preparation
+
+PREFIX = "genface."
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """The record inside gen.onnx, one metadata property per field, each key with the prefix `genface.`."""
+
+    format_version: int = FORMAT_VERSION
+    """Version of this record; a reader refuses a newer one."""
+    architecture: str
+    """Name of the generator's network, e.g. `dcgan`."""
+    resolution: int
+    """Side of a generated picture in pixels."""
+    z_dim: int
+    """Length of a latent vector."""
+    preparation: Preparation
+    """How the photos were prepared that the generator learned from."""
+    dataset: str
+    """Name of the data set."""
+    images_seen: int
+    """Real images shown in training (`cur_nimg`)."""
+    licence: str
+    """Licence of the weights, and of the data set where it binds."""
+    checkpoint_sha256: str
+    """SHA-256 of the checkpoint that was exported, in hexadecimal."""
+    parity: dict[str, Any]
+    """How far the exported graph is from the checkpoint's network, as measured at export."""
+
+    def to_props(self) -> dict[str, str]:
+        """The record as ONNX metadata: text as it is, numbers in decimal, records as JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"preparation": self.preparation.to_dict()}
+        return {PREFIX + name: value if isinstance(value, str) else _to_json(value) for name, value in values.items()}
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, str]) -> ModelCard | None:
+        """Read the record; None for a generator that this project did not export.
+
+        Raises UserError when the record is of a newer version, incomplete or damaged. Unknown keys are left alone.
+        """
+        if PREFIX + "format_version" not in props:
+            return None
+        version = _whole_number(props, "format_version")
+        if version > FORMAT_VERSION:
+            raise UserError(f"its metadata has format version {version}, newer than {FORMAT_VERSION}: update genface")
+        return cls(
+            format_version=version,
+            architecture=_text(props, "architecture"),
+            resolution=_whole_number(props, "resolution"),
+            z_dim=_whole_number(props, "z_dim"),
+            preparation=Preparation.from_dict(_record(props, "preparation")),
+            dataset=_text(props, "dataset"),
+            images_seen=_whole_number(props, "images_seen"),
+            licence=_text(props, "licence"),
+            checkpoint_sha256=_text(props, "checkpoint_sha256"),
+            parity=_record(props, "parity"),
+        )
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)
+
+
+def _text(props: Mapping[str, str], name: str) -> str:
+    try:
+        return props[PREFIX + name]
+    except KeyError:
+        raise UserError(f"its metadata lacks {PREFIX}{name}: export it again") from None
+
+
+def _whole_number(props: Mapping[str, str], name: str) -> int:
+    text = _text(props, name)
+    if not (text.isascii() and text.isdecimal()):
+        raise UserError(f"its metadata is damaged: {PREFIX}{name} is {text!r}, not a whole number")
+    return int(text)
+
+
+def _record(props: Mapping[str, str], name: str) -> dict[str, Any]:
+    text = _text(props, name)
+    try:
+        record = json.loads(text)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise UserError(f"its metadata is damaged: {PREFIX}{name} is {text!r}, not a JSON object")
+    return record

@@ -1,0 +1,171 @@
+"""Where pictures come from: a folder (recursive) or a .zip, both read by name, neither unpacked."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn, Self
+
+from PIL import Image
+
+from genface.errors import BrokenImageError, UserError
+
+MANIFEST = "manifest.json"
+MAX_FILE_BYTES = 1 << 29
+# Formats that Pillow names but cannot decode by itself (EPS would be handed to Ghostscript), or that are no pictures.
+_NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+
+class PictureSource:
+    """The pictures of a folder or a .zip, in the order of their names.
+
+    names: relative paths with forward slashes, sorted. Hidden files, `__MACOSX` and files whose ending is no picture's
+    are left out. manifest: the parsed manifest.json at the top, if there is one (an archive or a prepared data set).
+    """
+
+    def __init__(self, path: Path, names: list[str], manifest: dict[str, Any] | None) -> None:
+        self.path = path
+        self.names = names
+        self.manifest = manifest
+
+    def read(self, name: str) -> bytes:
+        """The encoded bytes of one picture; thread-safe. Raises BrokenImageError when they cannot be had."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the file behind the source."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+class FolderSource(PictureSource):
+    """All pictures below a folder, however deep; links are followed, loops are not."""
+
+    def __init__(self, path: Path) -> None:
+        names = sorted(name for name in _walk(path) if is_picture_name(name))
+        manifest = path / MANIFEST
+        super().__init__(path, names, _parse_manifest(manifest.read_bytes(), path) if manifest.is_file() else None)
+
+    def read(self, name: str) -> bytes:
+        file = self.path / name
+        try:
+            if file.stat().st_size > MAX_FILE_BYTES:
+                raise BrokenImageError(name, f"over {MAX_FILE_BYTES >> 20} MiB")
+            return file.read_bytes()
+        except OSError as error:
+            raise BrokenImageError(name, error.strerror or str(error)) from error
+
+
+class ZipSource(PictureSource):
+    """The pictures inside a .zip, read in place."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+            members = [info.filename for info in self._zip.infolist() if not info.is_dir()]
+            manifest = self._zip.read(MANIFEST) if MANIFEST in members else None
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+            raise UserError(f"{path}: not a readable .zip ({error})") from error
+        names = sorted(name for name in set(members) if is_picture_name(name))
+        super().__init__(path, names, _parse_manifest(manifest, path) if manifest is not None else None)
+
+    def read(self, name: str) -> bytes:
+        try:
+            if self._zip.getinfo(name).file_size > MAX_FILE_BYTES:
+                raise BrokenImageError(name, f"over {MAX_FILE_BYTES >> 20} MiB unpacked")
+            return self._zip.read(name)
+        except BrokenImageError:
+            raise
+        except Exception as error:
+            # zlib.error, BadZipFile (CRC), RuntimeError (encrypted), NotImplementedError (unknown compression) ...
+            raise BrokenImageError(name, f"cannot be unpacked ({error})") from error
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+def open_source(path: str | os.PathLike[str]) -> PictureSource:
+    """Open a folder or a .zip of pictures.
+
+    Raises UserError when it does not exist, is something else, or holds no picture.
+    """
+    path = Path(path)
+    if path.is_dir():
+        source: PictureSource = FolderSource(path)
+    elif not path.exists():
+        raise UserError(f"{path}: no such folder or .zip")
+    elif zipfile.is_zipfile(path):
+        source = ZipSource(path)
+    else:
+        raise UserError(f"{path}: neither a folder nor a readable .zip of pictures")
+    if not source.names:
+        source.close()
+        raise UserError(f"{path}: holds no pictures (looked for {', '.join(sorted(picture_endings())[:6])} and more)")
+    return source
+
+
+@cache
+def picture_formats() -> tuple[str, ...]:
+    """Names of the formats that the installed Pillow can decode by itself."""
+    Image.init()
+    return tuple(sorted(set(Image.OPEN) - _NOT_PICTURES))
+
+
+@cache
+def picture_endings() -> frozenset[str]:
+    """File endings of these formats, in lower case with the dot."""
+    formats = picture_formats()
+    return frozenset(ending for ending, kind in Image.registered_extensions().items() if kind in formats)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a relative name looks like a visible picture file."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return not hidden and path.suffix.lower() in picture_endings()
+
+
+def _walk(root: Path) -> list[str]:
+    """Relative names of all files below `root`; links are followed, each folder is visited once.
+
+    Raises UserError for a folder that cannot be listed: its pictures must not be missing in silence.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    names: list[str] = []
+    seen: set[str] = set()
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=refuse):
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders.sort()  # of two names for one folder the same must win on every file system
+        relative = Path(folder).relative_to(root)
+        names += [(relative / file).as_posix() for file in files]
+    return names
+
+
+def _parse_manifest(data: bytes, path: Path) -> dict[str, Any] | None:
+    """A manifest.json of ours is an object with a `kind`; a stranger's file of that name is not ours to judge."""
+    try:
+        manifest = json.loads(data)
+    except ValueError:
+        raise UserError(f"{path}: its {MANIFEST} is not valid JSON") from None
+    return manifest if isinstance(manifest, dict) and "kind" in manifest else None

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genface import archive
+from genface.archive import open_archive
+from genface.errors import UserError
+
+
+def write_one(path: Path, *, force: bool = False, data: bytes = b"new") -> None:
+    with open_archive(path, force=force) as write:
+        write("manifest.json", b'{"kind": "genface-archive"}')
+        write("000000.png", data)
+
+
+def content(path: Path) -> bytes:
+    if path.is_dir():
+        return (path / "000000.png").read_bytes()
+    with zipfile.ZipFile(path) as opened:
+        return opened.read("000000.png")
+
+
+@pytest.mark.parametrize("name", ["faces.zip", "faces.ZIP", "faces", "a folder ü"])
+def test_nothing_is_overwritten_unless_forced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_one(path, data=b"old")
+    with pytest.raises(UserError, match=r"exists already; .*--force"):
+        write_one(path)
+    assert content(path) == b"old"
+    write_one(path, force=True)
+    assert content(path) == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    write_one(tmp_path / "faces")
+    assert content(tmp_path / "faces") == b"new"
+
+
+@pytest.mark.parametrize("manifest", [None, b"{", b"[]", b'{"kind": "genface-dataset"}'])
+def test_force_spares_folders_that_are_not_ours(tmp_path: Path, manifest: bytes | None) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "wedding.jpg").write_bytes(b"irreplaceable")
+    if manifest is not None:
+        (photos / "manifest.json").write_bytes(manifest)
+    with pytest.raises(UserError, match="genface has written"):
+        write_one(photos, force=True)
+    assert (photos / "wedding.jpg").read_bytes() == b"irreplaceable"
+
+
+def test_force_does_not_put_one_kind_in_place_of_the_other(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "folder.zip").mkdir()
+    for name in ("file", "folder.zip"):
+        with pytest.raises(UserError, match="--force does not replace it"):
+            write_one(tmp_path / name, force=True)
+    with pytest.raises(UserError, match="--force does not replace it"):
+        write_one(Path(os.devnull), force=True)
+
+
+def test_what_appears_meanwhile_is_spared(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    mine = open_archive(path, force=False)
+    mine.__enter__()("000000.png", b"mine")
+    path.write_bytes(b"another run's")
+    with pytest.raises(UserError, match="exists already"):
+        mine.__exit__(None, None, None)
+    assert path.read_bytes() == b"another run's"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["faces.zip"]
+
+
+@pytest.mark.parametrize("name", ["faces.tar", "faces.tar.gz", "faces.7z"])
+def test_other_containers_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"\.zip files or folders"):
+        write_one(tmp_path / name)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the folder .*nowhere does not exist"):
+        write_one(tmp_path / "nowhere" / "faces.zip")
+
+
+@pytest.mark.parametrize("name", ["faces.zip", "faces"])
+def test_an_unwritable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    # Not by chmod: tests may run as root, whom permissions do not stop.
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", "hidden temporary name")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match=rf"{name}: cannot be written \(Permission denied\)"):
+        write_one(tmp_path / name)
+
+
+class FullDisk(io.BytesIO):
+    """A file on a disk with room for `room` bytes, as what the archive opens."""
+
+    room = 0
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+@pytest.mark.parametrize("room", [0, 40, 200, 10_000, 10_100])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    def open_on_full_disk(path: Path, *_: Any, **__: Any) -> FullDisk:
+        path.touch()
+        file = FullDisk()
+        file.room = room
+        return file
+
+    monkeypatch.setattr(Path, "open", open_on_full_disk)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_one(tmp_path / "faces.zip", data=bytes(10_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_under_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(path: Path, data: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(UserError, match="No space left on device"):
+        write_one(tmp_path / "faces")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_renamed_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "faces"
+    write_one(path, data=b"old")
+    rename = Path.rename
+
+    def fail_for_new(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_new)
+    with pytest.raises(UserError, match="Input/output error"):
+        write_one(path, force=True)
+    assert content(path) == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["faces"]
+
+
+def test_errors_of_others_pass_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), open_archive(tmp_path / "faces.zip", force=False):
+        (tmp_path / "elsewhere").read_bytes()
+    assert list(tmp_path.iterdir()) == []
+    assert archive.is_zip(Path("x.ZIP"))
