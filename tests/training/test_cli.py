@@ -1,0 +1,139 @@
+"""The command as a user meets it: runs, resumes, stops, and says in one line what is wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainface import checkpoint
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def assert_one_line_error(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert line.startswith("trainface: error: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in line
+
+
+def test_run_folder_and_resume_by_the_same_command(trainface: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = ("builtin:cartoons:64", "--run", run, "--preset", "tiny", "--set", "decay_kimg=0.4", "--kimg")
+    done = trainface(*command, 0.2)
+    assert done.returncode == 0, done.stderr
+    assert f"{run}/checkpoint.pt at 0.2 kimg" in done.stdout
+    entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [entry["kimg"] for entry in entries] == [0.104, 0.2]
+    assert {"d_loss", "g_loss", "r1", "images_per_second", "gamma"} <= entries[0].keys()
+    assert len(list((run / "grids").glob("*.png"))) == 3
+
+    done = trainface(*command, 0.4)
+    assert done.returncode == 0, done.stderr
+    assert "going on at 0.2 of 0.4 kimg" in done.stderr
+    assert [json.loads(line)["kimg"] for line in (run / "log.jsonl").read_text().splitlines()][-1] == 0.4
+    assert "done" in trainface(*command, 0.4).stderr  # nothing left to do is no error
+
+    assert_one_line_error(trainface(*command, 0.4, "--batch", 4), "batch: 8 there, 4 now")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_stop_keeps_every_step(number: signal.Signals, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code = "import trainface.cli; trainface.cli.main()"
+    arguments = ["builtin:cartoons:64", "--run", str(run), "--preset", "tiny", "--kimg", "100000"]
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 90
+        while not (run / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in stderr
+    state = checkpoint.load(run / "checkpoint.pt")
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert state["cur_nimg"] == round(last["kimg"] * 1000) > 0
+
+
+def test_killed_at_random_moments_a_run_always_goes_on(trainface: Run, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code = "import trainface.cli; trainface.cli.main()"
+    arguments = ["builtin:cartoons:64", "--run", str(run), "--preset", "tiny", "--kimg", "100000"]
+    rng = np.random.default_rng(0)
+    before = 0
+    for _ in range(3):
+        with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 90
+            while time.monotonic() < deadline:
+                time.sleep(0.05)
+                if (run / "checkpoint.pt").exists() and checkpoint.load(run / "checkpoint.pt")["cur_nimg"] > before:
+                    break
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+        now = checkpoint.load(run / "checkpoint.pt")["cur_nimg"]
+        assert now > before
+        before = now
+
+
+def test_two_at_once_in_one_run_are_refused(trainface: Run, tmp_path: Path) -> None:
+    import fcntl
+
+    run = tmp_path / "run"
+    command = ("builtin:cartoons:64", "--run", run, "--preset", "tiny", "--kimg", 0.1)
+    assert trainface(*command).returncode == 0
+    with (run / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert_one_line_error(trainface(*command), "another trainface is at work")
+
+
+def test_data_writes_the_prepared_set(trainface: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "real.zip"
+    done = trainface("data", photos, "--size", 16, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "24 faces, 16 px, center crop, lanczos" in done.stdout
+    assert_one_line_error(trainface("data", photos, "--size", 16, "--out", out), "exists")
+    assert trainface("data", photos, "--size", 16, "--out", out, "--force").returncode == 0
+
+
+def test_dry_run_prints_what_would_run(trainface: Run, tmp_path: Path) -> None:
+    done = trainface("photos", "--run", tmp_path / "run", "--set", "gamma=5:1", "--dry-run")
+    assert done.returncode == 0
+    settings = json.loads(done.stdout)
+    assert (settings["preset"], settings["gamma"], settings["batch"]) == ("s64", "5:1", 32)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_is_one_line(trainface: Run, photos: Path, tmp_path: Path) -> None:
+    run = ("--run", tmp_path / "run", "--preset", "tiny")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("x")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "checkpoint.pt").write_bytes(b"PK")
+    for arguments, words in [
+        ((tmp_path / "nowhere", *run), ("nowhere", "no such folder")),
+        ((tmp_path / "empty", *run), ("holds no pictures",)),
+        ((photos, *run, "--batch", "100"), ("fewer than one batch of 100",)),
+        ((photos, *run, "--batch", "-3"), ("batch=-3",)),
+        ((photos, *run, "--kimg", "0"), ("kimg=0",)),
+        ((photos, *run, "--set", "gama=3"), ("unknown setting 'gama'",)),
+        ((photos, *run, "--set", "gamma"), ("KEY=VALUE",)),
+        ((photos, "--run", tmp_path / "run", "--preset", "s65"), ("unknown preset 's65'", "s64")),
+        ((photos, *run, "--device", "abacus"), ("unknown device",)),
+        ((photos, "--run", tmp_path / "taken", "--preset", "tiny"), ("taken", "no run of trainface")),
+        ((photos, "--run", tmp_path / "damaged", "--preset", "tiny"), ("damaged", "cut short")),
+        (("data", photos, "--size", "5", "--out", tmp_path / "o.zip"), ("size must be",)),
+        (("data", photos, "--out", tmp_path / "nofolder" / "o.zip"), ("nofolder",)),
+    ]:
+        assert_one_line_error(trainface(*arguments), *words)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,187 @@
+"""From photos to a cached set of prepared faces."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genface.errors import UserError
+from genface.photos import Preparation
+from genface.sources import open_source
+from trainface import cartoons, dataset
+from trainface.dataset import open_faces, write_prepared
+
+P16 = Preparation(size=16)
+
+
+def as_zip(folder: Path, path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for picture in sorted(p for p in folder.rglob("*") if p.is_file()):
+            file.write(picture, picture.relative_to(folder).as_posix())
+    return path
+
+
+def test_folder_and_zip_give_the_same_faces(photos: Path, tmp_path: Path) -> None:
+    from_folder = open_faces(str(photos), P16)
+    from_zip = open_faces(str(as_zip(photos, tmp_path / "photos.zip")), P16)
+    assert from_folder.images.shape == (24, 16, 16, 3)
+    assert from_folder.images.dtype == np.uint8
+    assert from_folder.names[0] == "00000/00000.png"
+    np.testing.assert_array_equal(from_folder.images, from_zip.images)
+    assert from_folder.digests == from_zip.digests
+    assert from_folder.key == from_zip.key
+
+
+def test_cropped_and_resized_as_the_record_says(photos: Path) -> None:
+    with Image.open(photos / "00001.png") as photo:
+        expected = photo.crop((2, 0, 22, 20)).resize((16, 16), Image.Resampling.LANCZOS)
+    faces = open_faces(str(photos), P16)
+    np.testing.assert_array_equal(faces.images[faces.names.index("00001.png")], np.asarray(expected))
+
+
+def test_second_opening_decodes_nothing(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = open_faces(str(photos), P16)
+
+    def no_decoding(*_: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(dataset, "prepare_many", no_decoding)
+    again = open_faces(str(photos), P16)
+    np.testing.assert_array_equal(first.images, again.images)
+    assert isinstance(again.images, np.memmap)
+
+
+def test_cache_follows_contents_and_preparation(photos: Path) -> None:
+    first = open_faces(str(photos), P16)
+    assert open_faces(str(photos), Preparation(size=32)).key != first.key
+    Image.new("RGB", (20, 20), "red").save(photos / "00003.png")
+    changed = open_faces(str(photos), P16)
+    assert changed.key != first.key
+    np.testing.assert_array_equal(changed.images[changed.names.index("00003.png")][0, 0], [255, 0, 0])
+
+
+def test_renamed_folder_hits_the_same_entry(photos: Path, tmp_path: Path) -> None:
+    first = open_faces(str(photos), P16)
+    photos.rename(tmp_path / "moved")
+    assert open_faces(str(tmp_path / "moved"), P16).key == first.key
+
+
+def test_damaged_cache_entry_is_built_anew(photos: Path, private_cache: Path) -> None:
+    first = open_faces(str(photos), P16)
+    expected = np.array(first.images)
+    (private_cache / first.key / "images.npy").write_bytes(b"damaged")
+    np.testing.assert_array_equal(open_faces(str(photos), P16).images, expected)
+
+
+def test_broken_pictures_stop_the_run_or_are_counted(photos: Path) -> None:
+    (photos / "bad.png").write_text("no picture")
+    (photos / "00002.png").write_bytes((photos / "00002.png").read_bytes()[:200])
+    with pytest.raises(UserError, match=r"2 of 25 pictures are broken: 00002\.png: .*; bad\.png"):
+        open_faces(str(photos), P16)
+    faces = open_faces(str(photos), P16, on_broken="skip")
+    assert len(faces) == 23
+    assert faces.images.shape[0] == 23
+    assert faces.notes[-1] == "photos: skipped 2 of 25 pictures"
+    # What was built by skipping does not satisfy a run that must not skip.
+    with pytest.raises(UserError, match="2 of 25"):
+        open_faces(str(photos), P16)
+
+
+def test_nothing_is_left_of_a_build_that_failed(photos: Path, private_cache: Path) -> None:
+    (photos / "bad.png").write_text("no picture")
+    with pytest.raises(UserError):
+        open_faces(str(photos), P16)
+    assert [p.name for p in private_cache.iterdir()] == ["digests"]
+
+
+@pytest.mark.parametrize(
+    ("src", "message"),
+    [
+        ("nowhere", "no such folder"),
+        ("builtin:photos", "unknown built-in"),
+        ("builtin:cartoons:0", "unknown built-in"),
+        ("builtin:cartoons:many", "unknown built-in"),
+    ],
+)
+def test_unusable_sources(src: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        open_faces(src, P16)
+
+
+def test_empty_folder_and_wrong_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no pictures"):
+        open_faces(str(tmp_path / "empty"), P16)
+    (tmp_path / "faces.txt").write_text("x")
+    with pytest.raises(UserError, match=r"neither a folder nor a readable \.zip"):
+        open_faces(str(tmp_path / "faces.txt"), P16)
+
+
+def test_builtin_faces_are_the_rendered_ones() -> None:
+    faces = open_faces("builtin:cartoons:5", P16)
+    np.testing.assert_array_equal(faces.images[3], cartoons.render(dataset.BUILTIN_SEED, 3, 16))
+    # The first faces of a larger set are the same faces.
+    np.testing.assert_array_equal(open_faces("builtin:cartoons:8", P16).images[:5], faces.images)
+
+
+@pytest.mark.parametrize("out", ["real.zip", "real"])
+def test_prepared_set_is_a_source_of_its_own(photos: Path, tmp_path: Path, out: str) -> None:
+    faces = open_faces(str(photos), P16)
+    write_prepared(faces, tmp_path / out, force=False)
+    with open_source(tmp_path / out) as source:
+        assert source.manifest is not None
+        assert source.manifest["kind"] == "prepared-faces"
+        assert Preparation.from_dict(source.manifest["preparation"]) == P16
+    again = open_faces(str(tmp_path / out), P16)
+    np.testing.assert_array_equal(again.images, faces.images)
+    assert again.digests == faces.digests  # so the hold-out is the same one
+    with pytest.raises(UserError, match=r"prepared as 16 px.*wants 32 px"):
+        open_faces(str(tmp_path / out), Preparation(size=32))
+    with pytest.raises(UserError, match="exists"):
+        write_prepared(faces, tmp_path / out, force=False)
+
+
+def test_prepared_zip_is_equal_for_equal_input(photos: Path, tmp_path: Path) -> None:
+    faces = open_faces(str(photos), P16)
+    write_prepared(faces, tmp_path / "a.zip", force=False)
+    write_prepared(faces, tmp_path / "b.zip", force=False)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_unwritable_cache_is_a_plain_error(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="Not a directory"):
+        open_faces(str(photos), P16, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_digest_memo_notices_a_touched_file(photos: Path, private_cache: Path) -> None:
+    open_faces(str(photos), P16)
+    (memo,) = (private_cache / "digests").iterdir()
+    before = json.loads(memo.read_text())
+    os.utime(photos / "00004.png", ns=(1, 1))
+    assert open_faces(str(photos), P16).key
+    after = json.loads(memo.read_text())
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed == ["00004.png"]
+    assert before["00004.png"][1] == after["00004.png"][1]
+
+
+def test_other_formats_and_modes_come_in(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    picture = Image.effect_noise((32, 32), 40)
+    picture.save(folder / "gray.JPG")
+    picture.convert("CMYK").save(folder / "cmyk.jpg")
+    picture.convert("RGBA").save(folder / "alpha.webp")
+    picture.convert("P").save(folder / "palette.gif")
+    Image.fromarray(np.asarray(picture).astype(np.uint16) * 257).save(folder / "deep.png")
+    faces = open_faces(str(folder), P16)
+    assert len(faces) == 5
+    reference = np.asarray(picture.convert("RGB").resize((16, 16), Image.Resampling.LANCZOS)).astype(int)
+    assert np.abs(faces.images[faces.names.index("deep.png")].astype(int) - reference).max() <= 1

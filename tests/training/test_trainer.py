@@ -1,0 +1,219 @@
+"""The loop: exact resume, determinism, averaging, the order of the data, learning at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genface.errors import UserError
+from trainface import checkpoint, ema
+from trainface.config import Config, preset
+from trainface.dataset import FaceSet, split_holdout
+from trainface.logbook import Logbook, sheet
+from trainface.trainer import Trainer, train
+
+CPU = torch.device("cpu")
+
+
+def flat(network: nn.Module) -> torch.Tensor:
+    """All weights in a row."""
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def assert_equal(a: Any, b: Any, where: str = "") -> None:
+    """Bit-for-bit equality of nested states."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for index, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f"{where}[{index}]")
+    else:
+        assert a == b, where
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-dcgan"])
+def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(name: str, faces: FaceSet, tmp_path: Path) -> None:
+    """2 + 2 ticks through a file against 4."""
+    config = preset(name)
+    half = config.with_settings({"kimg": "0.2", "decay_kimg": "0.4"})
+    whole = config.with_settings({"kimg": "0.4", "decay_kimg": "0.4"})
+    straight, first, second = (tmp_path / part for part in ("straight", "first", "second"))
+
+    uninterrupted = Trainer(whole, faces, CPU)
+    assert train(uninterrupted, straight, Logbook(straight, 0))
+
+    assert train(Trainer(half, faces, CPU), first, Logbook(first, 0))
+    torch.manual_seed(12345)  # a new process starts with another global state
+    resumed = Trainer(whole, faces, CPU)
+    resumed.load_state(checkpoint.load(first / "checkpoint.pt"))
+    assert resumed.cur_nimg == 200
+    assert train(resumed, second, Logbook(second, 0))
+
+    assert_equal(resumed.state(), uninterrupted.state())
+
+
+def test_equal_seeds_give_equal_runs_and_others_do_not(faces: FaceSet, tiny: Config) -> None:
+    def weights_after_three_steps(seed: str) -> torch.Tensor:
+        trainer = Trainer(tiny.with_settings({"seed": seed}), faces, CPU)
+        for _ in range(3):
+            trainer.step()
+        return flat(trainer.G)
+
+    assert torch.equal(weights_after_three_steps("1"), weights_after_three_steps("1"))
+    assert not torch.equal(weights_after_three_steps("1"), weights_after_three_steps("2"))
+
+
+def test_each_phase_moves_its_own_network_only(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny.with_settings({"g_lr": "0"}), faces, CPU)
+    g_before = flat(trainer.G)
+    d_before = flat(trainer.D)
+    trainer.step()
+    assert torch.equal(flat(trainer.G), g_before)
+    assert not torch.equal(flat(trainer.D), d_before)
+
+
+def test_penalty_is_taken_in_every_kth_step_with_weight_k(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny.with_settings({"penalty_every": "3", "gamma": "2"}), faces, CPU)
+    taken = ["r1" in trainer.step() for _ in range(7)]
+    assert taken == [True, False, False, True, False, False, True]
+    trainer.step_index = 0
+    weight = trainer._penalty_weight(0.0)
+    assert weight is not None
+    assert weight.item() == 6.0
+
+
+@pytest.mark.slow
+def test_tiny_run_learns_the_data(faces: FaceSet, tiny: Config) -> None:
+    """The mean colour of the pictures of one colour is learnt within a few kimg."""
+    red = np.zeros_like(faces.images) + np.array([230, 20, 60], dtype=np.uint8)
+    config = tiny.with_settings({"kimg": "4", "holdout": "0", "precision": "fp32"})
+    trainer = Trainer(config, FaceSet(**vars(faces) | {"images": red}), CPU)
+    while trainer.cur_nimg < 4000:
+        trainer.step()
+    mean = trainer.sample(np.random.default_rng(0).standard_normal((64, 8)).astype(np.float32)).mean((0, 1, 2))
+    assert np.abs(mean - [230, 20, 60]).max() < 25
+
+
+def test_every_face_is_seen_once_an_epoch(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny.with_settings({"batch": "7"}), faces, CPU)
+    n = len(trainer.train_indices)
+    seen = np.concatenate(list(trainer._data._stretches(0, 3 * n)))
+    epochs = seen.reshape(3, n)
+    for epoch in epochs:
+        assert sorted(epoch) == sorted(trainer.train_indices)
+    assert not np.array_equal(epochs[0], epochs[1])
+    np.testing.assert_array_equal(np.concatenate(list(trainer._data._stretches(n - 3, 9))), seen[n - 3 : n + 6])
+
+
+def test_holdout_follows_content_and_stays_out(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny.with_settings({"holdout": "0.3"}), faces, CPU)
+    held = set(trainer.holdout_indices)
+    assert 5 < len(held) < 35
+    assert not held & set(np.concatenate(list(trainer._data._stretches(0, 500))))
+    recorded = trainer.state()["data"]["holdout"]["sha256"]
+    assert recorded == [faces.digests[i] for i in sorted(held)]
+    # Another order and more pictures: the same contents are held out.
+    order = list(reversed(faces.digests))
+    _, reordered = split_holdout([*order, "f" * 64], 0.3)
+    assert {order[i] for i in reordered} == set(recorded)
+
+
+def test_holdout_share_is_met_on_average() -> None:
+    rng = np.random.default_rng(0)
+    digests = [rng.bytes(32).hex() for _ in range(4000)]
+    _, held = split_holdout(digests, 0.05)
+    assert len(held) / 4000 == pytest.approx(0.05, abs=0.015)  # four standard deviations
+
+
+def test_fewer_faces_than_a_batch_is_an_error(faces: FaceSet, tiny: Config) -> None:
+    with pytest.raises(UserError, match="fewer than one batch of 512"):
+        Trainer(tiny.with_settings({"batch": "512"}), faces, CPU)
+
+
+def test_other_settings_or_data_are_refused_on_resume(faces: FaceSet, tiny: Config) -> None:
+    state = Trainer(tiny, faces, CPU).state()
+    with pytest.raises(UserError, match=r"gamma: 1:0\.1 there, 5 now"):
+        Trainer(tiny.with_settings({"gamma": "5"}), faces, CPU).load_state(state)
+    with pytest.raises(UserError, match="other data"):
+        Trainer(tiny, FaceSet(**vars(faces) | {"key": "1" * 64}), CPU).load_state(state)
+
+
+def test_divergence_stops_the_run_and_keeps_the_checkpoint(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
+    trainer = Trainer(tiny, faces, CPU)
+    train(trainer, tmp_path, Logbook(tmp_path, 0))
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    with torch.no_grad():
+        next(trainer.G.parameters()).fill_(float("nan"))
+    trainer.cur_nimg = 0
+    with pytest.raises(UserError, match="diverged"):
+        train(trainer, tmp_path, Logbook(tmp_path, 0))
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_ema_halves_the_distance_in_a_half_life() -> None:
+    average, model = nn.Linear(3, 3), nn.Linear(3, 3)
+    start, goal = average.weight.detach().clone(), model.weight.detach().clone()
+    for _ in range(100):
+        ema.update(average, model, ema.decay(10, 1_000_000, halflife_kimg=1.0))
+    torch.testing.assert_close(average.weight.detach(), (start + goal) / 2)
+
+
+def test_ema_averages_running_statistics_and_copies_counters() -> None:
+    average, model = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
+    model(torch.randn(8, 2, 4, 4) + 3)
+    ema.update(average, model, 0.5)
+    assert average.running_mean is not None
+    assert model.running_mean is not None
+    torch.testing.assert_close(average.running_mean, model.running_mean / 2)
+    assert average.num_batches_tracked == 1
+
+
+def test_sample_does_not_depend_on_the_batch(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny, faces, CPU)
+    z = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    np.testing.assert_array_equal(trainer.sample(z)[:2], trainer.sample(z[:2]))
+
+
+def test_bf16_changes_little(faces: FaceSet, tiny: Config) -> None:
+    """One step's losses in bf16 and fp32; bf16 carries 8 bits, losses are sums of many roundings: 5 %."""
+    stats = [Trainer(tiny.with_settings({"precision": p}), faces, CPU).step() for p in ("bf16", "fp32")]
+    for name in ("d_loss", "g_loss", "r1", "r2"):
+        assert stats[0][name].item() == pytest.approx(stats[1][name].item(), rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile on a CPU needs g++")
+# Dynamo looks at .grad of the generated images while it traces; it warns of its own doing.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_compiled_steps_match_eager(faces: FaceSet, tiny: Config) -> None:
+    """20 steps of torch.compile on the CPU, with the second-order penalty inside; fp32 sums in another order."""
+    losses = []
+    for switch in ("on", "off"):
+        torch.manual_seed(0)
+        trainer = Trainer(tiny.with_settings({"compile": switch, "precision": "fp32"}), faces, CPU)
+        losses.append([trainer.step()["d_loss"].item() for _ in range(20)])
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+
+
+def test_log_forgets_what_a_killed_run_did_after_its_checkpoint(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"kimg": 0.1, "seconds": 1}\n{"kimg": 0.2, "seconds": 2}\n{"kimg": 0.3, "sec')
+    Logbook(tmp_path, 100)
+    assert log.read_text() == '{"kimg": 0.1, "seconds": 1}\n'
+
+
+def test_sheet_lays_pictures_out_row_by_row() -> None:
+    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    pixels = np.asarray(sheet(images))[::2, ::2, 0]
+    np.testing.assert_array_equal(pixels, [[0, 1], [2, 255]])

@@ -1,0 +1,33 @@
+"""Where and in what precision a run computes."""
+
+from __future__ import annotations
+
+import torch
+
+from genface.errors import UserError
+from trainface.config import Precision
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu` or `cuda[:N]`; a GPU that was asked for and is absent is an error."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"unknown device {name!r}; known: auto, cpu, cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {name!r}; known: auto, cpu, cuda")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {name}: this torch finds no CUDA GPU; use --device cpu")
+    return device
+
+
+def use_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether to run under bf16 autocast. Emulated bf16 is slower than fp32, so `auto` asks for the instructions."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
