@@ -1,0 +1,1 @@
+"""Feature extractors: what turns prepared faces into rows of numbers."""
