@@ -15,6 +15,9 @@ from genface.errors import UserError
 from genface.sources import MANIFEST
 
 KIND = "genface-archive"
+"""The manifest's `kind` of drawn pictures."""
+PREPARED_KIND = "prepared-faces"
+"""The manifest's `kind` of a prepared data set."""
 FORMAT_VERSION = 1
 
 Write = Callable[[str, bytes], None]
@@ -81,7 +84,7 @@ def open_archive(path: Path, *, force: bool) -> Iterator[Write]:
     """Open an archive for writing: a .zip when `path` ends so, else a folder.
 
     Everything is written under a temporary name beside `path`, which is renamed when the block ends well; when it does
-    not, by whatever exception, nothing is left behind. `force` replaces a .zip, or a folder that genface has written.
+    not, by whatever exception, nothing is left behind. `force` replaces a .zip, or a folder that was written by this.
 
     Raises UserError naming `path` when it exists, or cannot be written (missing folder, permissions, full disk).
     """
@@ -120,7 +123,7 @@ def _check_free(path: Path, *, force: bool) -> None:
     if not force:
         raise UserError(f"{path}: exists already; choose another --out, or replace it by --force")
     if not (path.is_file() if is_zip(path) else _is_ours(path)):
-        expected = "a .zip file" if is_zip(path) else "a folder that genface has written"
+        expected = "a .zip file" if is_zip(path) else "a folder that this program has written"
         raise UserError(f"{path}: is not {expected}, so --force does not replace it; choose another --out")
 
 
@@ -129,7 +132,7 @@ def _is_ours(folder: Path) -> bool:
         manifest = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(manifest, dict) and manifest.get("kind") == KIND
+    return isinstance(manifest, dict) and manifest.get("kind") in (KIND, PREPARED_KIND)
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

@@ -52,7 +52,7 @@ def test_force_spares_folders_that_are_not_ours(tmp_path: Path, manifest: bytes 
     (photos / "wedding.jpg").write_bytes(b"irreplaceable")
     if manifest is not None:
         (photos / "manifest.json").write_bytes(manifest)
-    with pytest.raises(UserError, match="genface has written"):
+    with pytest.raises(UserError, match="this program has written"):
         write_one(photos, force=True)
     assert (photos / "wedding.jpg").read_bytes() == b"irreplaceable"
 

@@ -7,7 +7,6 @@ is the SHA-256 over the bytes of every picture, their names, the preparation and
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -19,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from genface.archive import open_archive
+from genface.archive import PREPARED_KIND, open_archive
+from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
 from genface.photos import OnBroken, Preparation, PreparedFace, prepare_many, settle_broken
 from genface.sources import MANIFEST, PictureSource, open_source
@@ -30,7 +29,6 @@ from trainface import cartoons
 BUILTIN = "builtin:cartoons"
 BUILTIN_IMAGES = 4096
 BUILTIN_SEED = 0
-PREPARED_KIND = "prepared-faces"
 _ENTRY_FORMAT = 1
 
 Progress = Callable[[int, int], None]
@@ -113,11 +111,9 @@ def write_prepared(faces: FaceSet, path: Path, *, force: bool) -> None:
         "notes": faces.notes,
     }
     with open_archive(path, force=force) as write:
-        for index, pixels in enumerate(faces.images):
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-            write(f"{index:06d}.png", buffer.getvalue())
         write(MANIFEST, json.dumps(manifest, indent=1).encode())
+        for index, pixels in enumerate(faces.images):
+            write(f"{index:06d}.png", encode_png(pixels, None))
 
 
 def default_cache_dir() -> Path:
