@@ -1,0 +1,106 @@
+"""What a checkpoint of trainface gives to an export: the averaged generator, and what is known about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from genface.errors import UserError
+from genface.metadata import ModelCard
+from genface.photos import Preparation
+from trainface import checkpoint
+from trainface.config import Config
+from trainface.networks import build_generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The part of a checkpoint that an export reads."""
+
+    generator: nn.Module
+    """The averaged generator as it was trained: float32, eval mode, BatchNorm in place, images about [-1, 1]."""
+    config: Config
+    preparation: Preparation
+    dataset: str
+    """Name of the data set."""
+    images_seen: int
+    sha256: str
+    """SHA-256 of the checkpoint file, in hexadecimal."""
+
+    def card(self, *, licence: str, parity: dict[str, Any]) -> ModelCard:
+        """The record that the exported file will carry."""
+        return ModelCard(
+            architecture=self.config.architecture,
+            resolution=self.config.size,
+            z_dim=self.config.z_dim,
+            preparation=self.preparation,
+            dataset=self.dataset,
+            images_seen=self.images_seen,
+            licence=licence,
+            checkpoint_sha256=self.sha256,
+            parity=parity,
+        )
+
+    def config_json(self) -> str:
+        """The whole configuration of the run, for the exported file's metadata."""
+        return json.dumps(self.config.to_dict(), sort_keys=True)
+
+
+def read_source(path: str | os.PathLike[str]) -> Source:
+    """Rebuild the averaged generator of a checkpoint.
+
+    Raises UserError when the file is missing, damaged or no checkpoint of trainface, when its weights do not fit its
+    own configuration, and when a training run replaced it while it was read.
+    """
+    path = Path(path)
+    sha256 = _sha256(path) if path.is_file() else ""
+    state = checkpoint.load(path)
+    if _sha256(path) != sha256:
+        raise UserError(f"{path}: was replaced while it was read, by a run that goes on; give the command again")
+    try:
+        config = Config.from_dict(state["config"])
+        source = Source(
+            generator=_rebuild(config, state["G_ema"]),
+            config=config,
+            preparation=Preparation.from_dict(state["preparation"]),
+            dataset=str(state["data"]["name"]),
+            images_seen=int(state["cur_nimg"]),
+            sha256=sha256,
+        )
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path}: damaged, it lacks or garbles {error}; take an earlier checkpoint") from error
+    if source.preparation.size != config.size:
+        raise UserError(
+            f"{path}: damaged, its faces were prepared at {source.preparation.size} px and its generator makes"
+            f" {config.size} px; take an earlier checkpoint"
+        )
+    return source
+
+
+def _rebuild(config: Config, weights: dict[str, Any]) -> nn.Module:
+    generator = build_generator(config)
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        # torch lists every tensor that does not fit; the first is enough to know.
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        raise UserError(
+            f"its weights do not fit its own configuration ({reason[0].strip()}); take an earlier checkpoint"
+        ) from error
+    bad = [name for name, tensor in generator.state_dict().items() if not tensor.isfinite().all()]
+    if bad:
+        raise UserError(f"its weights are not all finite ({', '.join(bad)}); take an earlier checkpoint")
+    return generator.eval().requires_grad_(False)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
