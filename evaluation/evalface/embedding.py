@@ -97,7 +97,9 @@ def to_png(embedding: Embedding, feature_title: str) -> bytes:
     axes.scatter(
         places[:, 0], places[:, 1], s=max(4.0, min(40.0, 24000 / n / 2)) * 0.6, c=list(colours), alpha=0.6, lw=0
     )
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    # A wide map gets more room, not white bands.
+    axes.set_aspect("equal", adjustable="datalim")
     axes.set_title(f"Real and generated faces, joint t-SNE of {feature_title} features", fontsize=11)
     axes.set_xlabel(
         f"{n:,} of each side, perplexity {embedding.perplexity:.0f}, seed {embedding.seed}."
