@@ -21,7 +21,7 @@ REPORT ?= report
 DEMO        ?= runs/demo
 DEMO_DATA   ?= builtin:cartoons
 DEMO_PRESET ?= s64
-DEMO_KIMG   ?= 40
+DEMO_KIMG   ?= 48
 DEMO_SIZE   ?= 64
 DEMO_N      ?= 2000
 

@@ -88,7 +88,7 @@ def open_archive(path: Path, *, force: bool) -> Iterator[Write]:
 
     Raises UserError naming `path` when it exists, or cannot be written (missing folder, permissions, full disk).
     """
-    _check_free(path, force=force)
+    check_free(path, force=force)
     temporary = _sibling(path, "part")
     sink: _Sink | None = None
     try:
@@ -103,7 +103,7 @@ def open_archive(path: Path, *, force: bool) -> Iterator[Write]:
         yield write
         with _naming(path):
             sink.close()
-        _check_free(path, force=force)  # another run may have finished under this name meanwhile
+        check_free(path, force=force)  # another run may have finished under this name meanwhile
         with _naming(path):
             _put_in_place(temporary, path)
     except BaseException:
@@ -113,7 +113,8 @@ def open_archive(path: Path, *, force: bool) -> Iterator[Write]:
         raise
 
 
-def _check_free(path: Path, *, force: bool) -> None:
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise UserError unless an archive can be opened under this name; for asking before the work, not after it."""
     if not is_zip(path) and path.suffix.lower() in _OTHER_CONTAINERS:
         raise UserError(f"{path}: archives are .zip files or folders; {path.suffix} is neither")
     if not path.parent.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -59,11 +60,20 @@ def new_app(help_text: str) -> typer.Typer:
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> NoReturn:
     """Run `app` and leave the process: 0 done, 2 a user's mistake in one line, 130 stopped by hand."""
     # SIGTERM unwinds like Ctrl-C, so that files under a temporary name are taken away.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may hold bytes that are no text
     sys.exit(_exit_code(app, name, list(sys.argv[1:] if argv is None else argv)))
 
 
+_stop_was_asked = False
+
+
 def _interrupt(_signum: int, _frame: FrameType | None) -> NoReturn:
+    global _stop_was_asked
+    _stop_was_asked = True
     raise KeyboardInterrupt
 
 
@@ -77,8 +87,7 @@ def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
     except UserError as error:
         return _complain(name, str(error))
     except (KeyboardInterrupt, typer.Abort):
-        print(f"{name}: stopped", file=sys.stderr)
-        return 130
+        return _stopped(name)
     except BrokenPipeError:
         # The reader of our output is gone; give the interpreter nothing left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,6 +101,16 @@ def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
         return leave.exit_code
     except typer.TyperException as error:
         return _complain(name, f"{error.format_message()} (try '{name} --help')")
+    except Exception:
+        # A library may have caught the KeyboardInterrupt and raised an exception of its own.
+        if _stop_was_asked:
+            return _stopped(name)
+        raise
+
+
+def _stopped(name: str) -> int:
+    print(f"{name}: stopped", file=sys.stderr)
+    return 130
 
 
 def _complain(name: str, message: str) -> int:

@@ -59,6 +59,8 @@ class Preparation:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Preparation:
         """Rebuild the record from a manifest, a checkpoint or metadata; an unknown key is an error, never ignored."""
+        if not isinstance(record, Mapping):
+            raise UserError(f"not a preparation record: {record!r}")
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(record) - known)
         if unknown or "size" not in record:

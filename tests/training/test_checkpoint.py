@@ -34,14 +34,28 @@ def test_a_failed_write_keeps_the_previous_one(tmp_path: Path, monkeypatch: pyte
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
 
-def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path("/dev/full")
     if not path.exists():
         pytest.skip("this system has no /dev/full")
-    (tmp_path / "c.pt.tmp").symlink_to(path)
-    with pytest.raises(OSError, match=r"No space left|cannot be written"):
+    monkeypatch.setattr(Path, "with_name", lambda self, name: path)
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)
+    with pytest.raises(OSError, match=r"No space left|cannot be written") as caught:
         checkpoint.save({"G": torch.ones(1 << 16)}, tmp_path / "c.pt")
+    assert caught.value.filename == str(tmp_path / "c.pt")
     assert not (tmp_path / "c.pt").exists()
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    checkpoint.save({"G": torch.arange(1000.0)}, path)
+    data = bytearray(path.read_bytes())
+    at = data.find(torch.arange(500.0, 510.0).numpy().tobytes())
+    assert at > 0
+    data[at + 5] ^= 64
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="does not match its checksum"):
+        checkpoint.load(path)
 
 
 class Dangerous:

@@ -42,7 +42,8 @@ def test_run_folder_and_resume_by_the_same_command(trainface: Run, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "going on at 0.2 of 0.4 kimg" in done.stderr
     assert [json.loads(line)["kimg"] for line in (run / "log.jsonl").read_text().splitlines()][-1] == 0.4
-    assert "done" in trainface(*command, 0.4).stderr  # nothing left to do is no error
+    assert "done before" in trainface(*command, 0.3).stderr  # nothing left to do is no error
+    assert json.loads((run / "config.json").read_text())["kimg"] == 0.4
 
     assert_one_line_error(trainface(*command, 0.4, "--batch", 4), "batch: 8 there, 4 now")
 
@@ -134,6 +135,8 @@ def test_bad_input_is_one_line(trainface: Run, photos: Path, tmp_path: Path) -> 
         ((photos, "--run", tmp_path / "damaged", "--preset", "tiny"), ("damaged", "cut short")),
         (("data", photos, "--size", "5", "--out", tmp_path / "o.zip"), ("size must be",)),
         (("data", photos, "--out", tmp_path / "nofolder" / "o.zip"), ("nofolder",)),
+        (("data", photos, "--out", photos, "--force"), ("is the source itself",)),
+        ((photos, *run, "--set", "z_dim=100000000000"), ("out of memory",)),
     ]:
         assert_one_line_error(trainface(*arguments), *words)
     assert not (tmp_path / "run").exists()

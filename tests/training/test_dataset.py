@@ -75,7 +75,8 @@ def test_renamed_folder_hits_the_same_entry(photos: Path, tmp_path: Path) -> Non
 def test_damaged_cache_entry_is_built_anew(photos: Path, private_cache: Path) -> None:
     first = open_faces(str(photos), P16)
     expected = np.array(first.images)
-    (private_cache / first.key / "images.npy").write_bytes(b"damaged")
+    (images,) = private_cache.glob("*/images.npy")
+    images.write_bytes(b"damaged")
     np.testing.assert_array_equal(open_faces(str(photos), P16).images, expected)
 
 
@@ -100,6 +101,31 @@ def test_nothing_is_left_of_a_build_that_failed(photos: Path, private_cache: Pat
     assert [p.name for p in private_cache.iterdir()] == ["digests"]
 
 
+def test_a_full_disk_is_an_error_not_a_signal(
+    photos: Path, private_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(dataset, "_write_header", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        open_faces(str(photos), P16)
+    assert caught.value.filename == str(private_cache)
+    assert [p.name for p in private_cache.iterdir()] == ["digests"]
+
+
+def test_a_picture_that_could_not_be_read_comes_back(photos: Path) -> None:
+    """Its failure is not remembered under an unchanged size and time; the key tells the two sets apart."""
+    (photos / "00005.png").rename(photos / "away")
+    (photos / "00005.png").symlink_to(photos / "nowhere")
+    fewer = open_faces(str(photos), P16, on_broken="skip")
+    (photos / "00005.png").unlink()
+    (photos / "away").rename(photos / "00005.png")
+    whole = open_faces(str(photos), P16, on_broken="skip")
+    assert (len(fewer), len(whole)) == (23, 24)
+    assert fewer.key != whole.key
+
+
 @pytest.mark.parametrize(
     ("src", "message"),
     [
@@ -107,6 +133,7 @@ def test_nothing_is_left_of_a_build_that_failed(photos: Path, private_cache: Pat
         ("builtin:photos", "unknown built-in"),
         ("builtin:cartoons:0", "unknown built-in"),
         ("builtin:cartoons:many", "unknown built-in"),
+        ("builtin:cartoons:99999999999999999999", "at most 1,000,000"),
     ],
 )
 def test_unusable_sources(src: str, message: str) -> None:

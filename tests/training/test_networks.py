@@ -62,6 +62,10 @@ def test_judges_batches_is_about_batch_norm() -> None:
         ({"g_widths": "8"}, "2 positive number"),
         ({"x_flip": "maybe"}, "x_flip=maybe"),
         ({"kimg": "nan"}, "kimg=nan"),
+        ({"kimg": "inf"}, "kimg=inf"),
+        ({"kimg": "0.0001"}, "kimg=0.0001"),
+        ({"tick_kimg": "inf"}, "tick_kimg=inf"),
+        ({"beta2": "0.9:1"}, "beta2=0.9:1"),
         ({"architecture": "dcgan", "g_widths": "8", "d_widths": "8"}, "BatchNorm"),
     ],
 )
@@ -78,6 +82,11 @@ def test_unknown_preset_names_the_known_ones() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_config_survives_the_checkpoint(name: str) -> None:
     config = preset(name)
+    assert Config.from_dict(config.to_dict()) == config
+
+
+def test_config_keeps_every_digit(tiny: Config) -> None:
+    config = tiny.with_settings({"g_lr": "0.000123456789", "beta2": "0.9999999"})
     assert Config.from_dict(config.to_dict()) == config
 
 

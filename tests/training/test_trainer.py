@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from genface.errors import UserError
-from trainface import checkpoint, ema
+from trainface import augment, checkpoint, ema
+from trainface import run as run_folder
 from trainface.config import Config, preset
 from trainface.dataset import FaceSet, split_holdout
 from trainface.logbook import Logbook, sheet
@@ -108,19 +109,19 @@ def test_tiny_run_learns_the_data(faces: FaceSet, tiny: Config) -> None:
 def test_every_face_is_seen_once_an_epoch(faces: FaceSet, tiny: Config) -> None:
     trainer = Trainer(tiny.with_settings({"batch": "7"}), faces, CPU)
     n = len(trainer.train_indices)
-    seen = np.concatenate(list(trainer._data._stretches(0, 3 * n)))
+    seen = np.concatenate(list(trainer._data.stretches(0, 3 * n)))
     epochs = seen.reshape(3, n)
     for epoch in epochs:
         assert sorted(epoch) == sorted(trainer.train_indices)
     assert not np.array_equal(epochs[0], epochs[1])
-    np.testing.assert_array_equal(np.concatenate(list(trainer._data._stretches(n - 3, 9))), seen[n - 3 : n + 6])
+    np.testing.assert_array_equal(np.concatenate(list(trainer._data.stretches(n - 3, 9))), seen[n - 3 : n + 6])
 
 
 def test_holdout_follows_content_and_stays_out(faces: FaceSet, tiny: Config) -> None:
     trainer = Trainer(tiny.with_settings({"holdout": "0.3"}), faces, CPU)
     held = set(trainer.holdout_indices)
     assert 5 < len(held) < 35
-    assert not held & set(np.concatenate(list(trainer._data._stretches(0, 500))))
+    assert not held & set(np.concatenate(list(trainer._data.stretches(0, 500))))
     recorded = trainer.state()["data"]["holdout"]["sha256"]
     assert recorded == [faces.digests[i] for i in sorted(held)]
     # Another order and more pictures: the same contents are held out.
@@ -192,10 +193,35 @@ def test_bf16_changes_little(faces: FaceSet, tiny: Config) -> None:
         assert stats[0][name].item() == pytest.approx(stats[1][name].item(), rel=0.05)
 
 
+@pytest.mark.parametrize("architecture", ["normfree", "dcgan"])
+@pytest.mark.parametrize("loss", ["relativistic", "bce"])
+@pytest.mark.parametrize("strength", ["0", "0.5"])
+def test_losses_networks_and_augmentation_combine(faces: FaceSet, architecture: str, loss: str, strength: str) -> None:
+    config = preset("tiny" if architecture == "normfree" else "tiny-dcgan")
+    trainer = Trainer(config.with_settings({"loss": loss, "augment": strength}), faces, CPU)
+    stats = [trainer.step() for _ in range(2)][-1]
+    assert all(value.isfinite() for value in stats.values())
+
+
+def test_augmentation_reaches_both_kinds_of_discriminator(faces: FaceSet) -> None:
+    """The same first step with and without augmentation: D must see other pictures, whatever its norm."""
+    for name in ("tiny", "tiny-dcgan"):
+        losses = [
+            Trainer(preset(name).with_settings({"augment": p, "precision": "fp32"}), faces, CPU).step()["d_loss"].item()
+            for p in ("0", "0.8")
+        ]
+        assert abs(losses[0] - losses[1]) > 1e-5, name
+
+
+def test_halves_of_a_draw_act_like_the_whole() -> None:
+    drawn = augment.draw(6, 8, 0.8, torch.Generator().manual_seed(0), CPU)
+    images = torch.rand(6, 3, 8, 8)
+    apart = [augment.apply(part, half) for part, half in zip(images.chunk(2), drawn.halves(), strict=True)]
+    torch.testing.assert_close(torch.cat(apart), augment.apply(images, drawn))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile on a CPU needs g++")
-# Dynamo looks at .grad of the generated images while it traces; it warns of its own doing.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_compiled_steps_match_eager(faces: FaceSet, tiny: Config) -> None:
     """20 steps of torch.compile on the CPU, with the second-order penalty inside; fp32 sums in another order."""
     losses = []
@@ -208,9 +234,28 @@ def test_compiled_steps_match_eager(faces: FaceSet, tiny: Config) -> None:
 
 def test_log_forgets_what_a_killed_run_did_after_its_checkpoint(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    log.write_text('{"kimg": 0.1, "seconds": 1}\n{"kimg": 0.2, "seconds": 2}\n{"kimg": 0.3, "sec')
-    Logbook(tmp_path, 100)
-    assert log.read_text() == '{"kimg": 0.1, "seconds": 1}\n'
+    log.write_bytes(b'{"kimg": 64.224, "seconds": 1}\n[1]\n\xff\xfe\n{"kimg": 64.3, "seconds": 2}\n{"kimg": 0.3, "sec')
+    Logbook(tmp_path, 64_224)  # 64.224 * 1000 is a little more than 64224
+    assert log.read_text() == '{"kimg": 64.224, "seconds": 1}\n'
+
+
+def test_a_damaged_checkpoint_is_a_plain_error(faces: FaceSet, tiny: Config) -> None:
+    state = Trainer(tiny, faces, CPU).state()
+    for spoilt in ({k: v for k, v in state.items() if k != "G"}, state | {"G": {}}):
+        with pytest.raises(UserError, match=r"c\.pt: damaged"):
+            run_folder._restore(Trainer(tiny, faces, CPU), spoilt, Path("c.pt"))
+
+
+def test_another_kind_of_device_begins_a_new_stream(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny, faces, CPU)
+    trainer.step()
+    state = trainer.state()
+    state["rng"] = {"device": "cuda", "stream": torch.zeros(16, dtype=torch.uint8), "torch": torch.get_rng_state()}
+    resumed = Trainer(tiny, faces, CPU)
+    resumed.load_state(state)
+    assert resumed.cur_nimg == 8
+    assert resumed.rng.initial_seed() != tiny.seed
+    resumed.step()
 
 
 def test_sheet_lays_pictures_out_row_by_row() -> None:

@@ -8,7 +8,7 @@ the backward of per-sample indexing on a CPU costs more than the whole network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -36,6 +36,15 @@ class Draw:
     """float32 [N, 1, 1, 1], factor on the distance from gray."""
     contrast: Tensor
     """float32 [N, 1, 1, 1], factor on the distance from the image's mean."""
+
+    def halves(self) -> tuple[Draw, Draw]:
+        """The draws of the first N / 2 images, and of the others."""
+        first, second = zip(*(getattr(self, field.name).chunk(2) for field in fields(self)), strict=True)
+        return Draw(**_named(first)), Draw(**_named(second))
+
+
+def _named(tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    return {field.name: tensor for field, tensor in zip(fields(Draw), tensors, strict=True)}
 
 
 def draw(num: int, size: int, strength: float, rng: torch.Generator, device: torch.device) -> Draw:

@@ -43,7 +43,7 @@ class Config:
     kimg: float
     """Length of the run in thousands of real images seen."""
     decay_kimg: float | None = None
-    """Length of the schedules in kimg; None: that of the run."""
+    """Length of the schedules in kimg; None: that of the run, so that a longer run stretches them."""
     g_lr: Cosine
     """Adam's learning rate for G."""
     d_lr: Cosine
@@ -79,12 +79,15 @@ class Config:
         _require(self.precision in get_args(Precision), "precision", self.precision, get_args(Precision))
         _require(self.compile in get_args(Switch), "compile", self.compile, get_args(Switch))
         _require(self.size in (16, 32, 64, 128, 256), "size", self.size, (16, 32, 64, 128, 256))
-        for name in ("z_dim", "batch", "penalty_every", "kimg", "tick_kimg"):
+        for name in ("z_dim", "batch", "penalty_every"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
-        _require(self.decay_kimg is None or self.decay_kimg > 0, "decay_kimg", self.decay_kimg, "more than 0")
+        for name in ("kimg", "tick_kimg", "decay_kimg"):
+            value = getattr(self, name)
+            _require(value is None or 0.001 <= value <= 1e9, name, value, "0.001 (one image) to 1e9")
         _require(0 <= self.holdout <= 0.5, "holdout", self.holdout, "0 to 0.5")
         _require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
         _require(0 <= self.beta1 < 1, "beta1", self.beta1, "0 to 1, 1 excluded")
+        _require(max(self.beta2.start, self.beta2.end) < 1, "beta2", self.beta2, "0 to 1, 1 excluded")
         for name, low, high in (
             ("beta2", 0, 1),
             ("augment", 0, 0.8),
@@ -99,7 +102,7 @@ class Config:
                 schedule,
                 f"{low} to {high:g}",
             )
-        _require(self.ema_halflife_kimg >= 0, "ema_halflife_kimg", self.ema_halflife_kimg, "0 or more")
+        _require(0 <= self.ema_halflife_kimg <= 1e9, "ema_halflife_kimg", self.ema_halflife_kimg, "0 to 1e9")
         self._check_widths()
         if self.architecture in _BATCH_NORM and max(self.gamma.start, self.gamma.end) > 0:
             raise UserError(

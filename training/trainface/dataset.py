@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,11 @@ from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
 from genface.photos import OnBroken, Preparation, PreparedFace, prepare_many, settle_broken
 from genface.sources import MANIFEST, PictureSource, open_source
-from trainface import cartoons
+from trainface import atomic, cartoons
 
 BUILTIN = "builtin:cartoons"
 BUILTIN_IMAGES = 4096
+BUILTIN_AT_MOST = 1_000_000
 BUILTIN_SEED = 0
 _ENTRY_FORMAT = 1
 
@@ -49,7 +50,7 @@ class FaceSet:
     """SHA-256 of each face's pixels, as hex."""
     preparation: Preparation
     key: str
-    """SHA-256 that stands for the contents and the preparation."""
+    """SHA-256 over the digests and the preparation: equal for equal faces in equal order."""
     notes: list[str]
     """What a person should know of the preparation, e.g. the pictures that were skipped."""
 
@@ -73,15 +74,16 @@ def open_faces(
     cache_dir = cache_dir or default_cache_dir()
     if src.startswith("builtin:"):
         count = _builtin_count(src)
-        # A rendered face stands for the renderer's version in the key.
-        specimen = hashlib.sha256(cartoons.render(BUILTIN_SEED, 0, 64).tobytes()).hexdigest()
+        # A few rendered faces stand for the renderer's version in the key.
+        specimens = b"".join(cartoons.render(BUILTIN_SEED, index, 64).tobytes() for index in range(16))
+        specimen = hashlib.sha256(specimens).hexdigest()
         entry = cache_dir / _key([f"{specimen} {BUILTIN} seed {BUILTIN_SEED} n {count}"], preparation)
         rendered = _render_cartoons(count, preparation.size)
         return _load(entry, BUILTIN) or _build(entry, BUILTIN, rendered, count, preparation, on_broken, progress)
     with open_source(src) as source:
         _refuse_other_preparation(source, preparation)
         entry = cache_dir / _key(_content_lines(source, cache_dir), preparation)
-        name = Path(src).resolve().name
+        name = os.fsencode(Path(src).resolve().name).decode(errors="replace")
         # An entry that was built by skipping broken pictures is no answer to a run that must not skip any.
         cached = _load(entry, name)
         if cached is not None and (on_broken == "skip" or not cached.notes):
@@ -126,8 +128,10 @@ def default_cache_dir() -> Path:
 
 def _builtin_count(src: str) -> int:
     stem, _, count = src.removeprefix("builtin:").partition(":")
-    if stem != "cartoons" or (count and not (count.isdecimal() and int(count) > 0)):
-        raise UserError(f"unknown built-in data {src!r}; write {BUILTIN} or {BUILTIN}:N for N faces")
+    if stem != "cartoons" or (count and not (count.isdecimal() and 0 < int(count) <= BUILTIN_AT_MOST)):
+        raise UserError(
+            f"unknown built-in data {src!r}; write {BUILTIN}, or {BUILTIN}:N for N faces, at most {BUILTIN_AT_MOST:,}"
+        )
     return int(count) if count else BUILTIN_IMAGES
 
 
@@ -152,13 +156,14 @@ def _key(content_lines: list[str], preparation: Preparation) -> str:
 
 def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
     """One `digest name` line a picture. Digests are remembered by path, size and time, for 70,000 files at 1 MB."""
-    memo_path = cache_dir / "digests" / f"{hashlib.sha256(str(source.path.resolve()).encode()).hexdigest()}.json"
+    memo_path = cache_dir / "digests" / f"{hashlib.sha256(os.fsencode(source.path.resolve())).hexdigest()}.json"
     try:
         memo: dict[str, list[Any]] = json.loads(memo_path.read_bytes())
     except (OSError, ValueError):
         memo = {}
     container = None if source.path.is_dir() else _stamp(source.path)
     fresh: dict[str, list[Any]] = {}
+    unreadable: list[str] = []
     for name in source.names:
         stamp = container or _stamp(source.path / name)
         known = memo.get(name)
@@ -166,14 +171,13 @@ def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
             fresh[name] = known
             continue
         try:
-            digest = hashlib.sha256(source.read(name)).hexdigest()
+            fresh[name] = [stamp, hashlib.sha256(source.read(name)).hexdigest()]
         except BrokenImageError:
-            digest = "unreadable"
-        fresh[name] = [stamp, digest]
+            unreadable.append(name)  # not remembered: it may be readable next time
     if fresh != memo:
         memo_path.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(memo_path, json.dumps(fresh))
-    return [f"{digest} {name}" for name, (_, digest) in fresh.items()]
+        atomic.write_text(memo_path, json.dumps(fresh))
+    return [f"{digest} {name}" for name, (_, digest) in fresh.items()] + [f"unreadable {name}" for name in unreadable]
 
 
 def _stamp(path: Path) -> str:
@@ -197,43 +201,54 @@ def _build(
     entry.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=entry.parent))
     try:
-        shape = (total, preparation.size, preparation.size, 3)
-        images = np.lib.format.open_memmap(scratch / "all.npy", mode="w+", dtype=np.uint8, shape=shape)
         names: list[str] = []
         digests: list[str] = []
         broken: list[BrokenImageError] = []
-        for done, face in enumerate(faces, 1):
-            if face.pixels is None:
-                assert face.broken is not None
-                broken.append(face.broken)
-            else:
-                images[len(names)] = face.pixels
-                names.append(face.name)
-                digests.append(hashlib.sha256(face.pixels.tobytes()).hexdigest())
-            if progress is not None:
-                progress(done, total)
-        notes = settle_broken(broken, on_broken, total, name)
-        images.flush()
-        if broken:
-            np.save(scratch / "images.npy", images[: len(names)])
-            (scratch / "all.npy").unlink()
-        else:
-            (scratch / "all.npy").rename(scratch / "images.npy")
-        del images
+        # Plain writes, not a memory map: on a full disk a map ends the process by a signal.
+        with (scratch / "images.npy").open("wb") as file:
+            _write_header(file, total, preparation.size)
+            for done, face in enumerate(faces, 1):
+                if face.pixels is None:
+                    assert face.broken is not None
+                    broken.append(face.broken)
+                else:
+                    file.write(face.pixels.tobytes())
+                    names.append(face.name)
+                    digests.append(hashlib.sha256(face.pixels.tobytes()).hexdigest())
+                if progress is not None:
+                    progress(done, total)
+            notes = settle_broken(broken, on_broken, total, name)
+            file.seek(0)
+            _write_header(file, len(names), preparation.size)
         index = {"names": names, "digests": digests, "preparation": preparation.to_dict(), "notes": notes}
         (scratch / "index.json").write_text(json.dumps(index))
-        shutil.rmtree(entry, ignore_errors=True)
-        try:
-            scratch.rename(entry)
-        except OSError:
-            # Another process built the same entry first: equal keys mean equal contents.
-            if not entry.is_dir():
-                raise
+        _put_in_place(scratch, entry, name)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(entry.parent)) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     built = _load(entry, name)
     assert built is not None, "an entry that was just written can be read"
     return built
+
+
+def _write_header(file: BinaryIO, num: int, size: int) -> None:
+    """The header of an .npy of uint8 [num, size, size, 3]; NumPy pads it, so that it can be rewritten for fewer."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (num, size, size, 3)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _put_in_place(scratch: Path, entry: Path, name: str) -> None:
+    """Rename a finished entry, unless another process was first; equal keys mean equal contents."""
+    existing = _load(entry, name)
+    if existing is not None and existing.digests == json.loads((scratch / "index.json").read_bytes())["digests"]:
+        return
+    shutil.rmtree(entry, ignore_errors=True)
+    try:
+        scratch.rename(entry)
+    except OSError:
+        if _load(entry, name) is None:
+            raise
 
 
 def _load(entry: Path, name: str) -> FaceSet | None:
@@ -249,15 +264,8 @@ def _load(entry: Path, name: str) -> FaceSet | None:
             names=index["names"],
             digests=index["digests"],
             preparation=Preparation.from_dict(index["preparation"]),
-            key=entry.name,
+            key=hashlib.sha256(json.dumps([index["digests"], index["preparation"]]).encode()).hexdigest(),
             notes=index["notes"],
         )
     except (OSError, ValueError, KeyError, EOFError):
         return None
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    Path(temporary).replace(path)

@@ -16,10 +16,12 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"unknown device {name!r}; known: auto, cpu, cuda") from error
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise UserError(f"unknown device {name!r}; known: auto, cpu, cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device {name}: this torch finds no CUDA GPU; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {name}: this machine has {torch.cuda.device_count()} GPU(s), counted from cuda:0")
     return device
 
 

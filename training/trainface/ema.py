@@ -18,7 +18,10 @@ def decay(batch: int, cur_nimg: int, halflife_kimg: float) -> float:
 
 @torch.no_grad()
 def update(average: nn.Module, model: nn.Module, keep: float) -> None:
-    """average <- keep * average + (1 - keep) * model, weights and floating-point buffers; counters are copied."""
+    """average <- keep * average + (1 - keep) * model, weights and floating-point buffers; counters are copied.
+
+    BatchNorm's running statistics are averaged like weights: they belong to the averaged network only nearly.
+    """
     pairs: list[tuple[Tensor, Tensor]] = list(zip(average.parameters(), model.parameters(), strict=True))
     for into, buffer in zip(average.buffers(), model.buffers(), strict=True):
         if buffer.is_floating_point():

@@ -33,4 +33,6 @@ class Cosine:
         return cls(values[0], values[-1])
 
     def __str__(self) -> str:
-        return f"{self.start:g}" if self.start == self.end else f"{self.start:g}:{self.end:g}"
+        # Every digit: the text is what checkpoints keep.
+        texts = [repr(float(value)).removesuffix(".0") for value in (self.start, self.end)]
+        return texts[0] if self.start == self.end else ":".join(texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,9 @@ class Step:
         self.G, self.D, self.loss = G, D, loss
         self._autocast: dict[str, Any] = {"device_type": device.type, "dtype": torch.bfloat16, "enabled": bf16}
         self._batchwise_d = batchwise_d
+        if compiled:
+            # Dynamo looks at .grad of the generated images while it traces, then warns of its own doing.
+            warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor", UserWarning)
         wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
         self._generate = wrap(self._generate_eagerly)
         self._d_loss = wrap(self._d_loss_eagerly)
@@ -70,7 +74,8 @@ class Step:
     def _judge(self, reals: Tensor, fakes: Tensor, drawn: augment.Draw | None) -> Tensor:
         """Logits float32 [2N, 1] of reals, then fakes; two calls where D's BatchNorm would mix them."""
         if self._batchwise_d:
-            return torch.cat([self._critic(reals, None), self._critic(fakes, None)])
+            for_reals, for_fakes = drawn.halves() if drawn is not None else (None, None)
+            return torch.cat([self._critic(reals, for_reals), self._critic(fakes, for_fakes)])
         return self._critic(torch.cat([reals, fakes]), drawn)
 
     def _critic(self, images: Tensor, drawn: augment.Draw | None) -> Tensor:
@@ -100,7 +105,7 @@ class Step:
 
     def _g_loss_eagerly(self, reals: Tensor, fakes: Tensor, drawn: augment.Draw | None) -> Tensor:
         if not self.loss.needs_real_logits:
-            fake_logits = self._critic(fakes, drawn)
+            fake_logits = self._critic(fakes, drawn.halves()[1] if drawn is not None else None)
             return self.loss.generator(fake_logits, fake_logits)
         real_logits, fake_logits = self._judge(reals, fakes, drawn).chunk(2)
         return self.loss.generator(fake_logits, real_logits)

@@ -28,10 +28,11 @@ from trainface.losses import LOSSES
 from trainface.networks import build_discriminator, build_generator, judges_batches
 from trainface.step import Stats, Step
 
+CHECKPOINT = "checkpoint.pt"
 GRID_SEED = 0
 GRID_FACES = 64
-# Settings that a resumed run may change: how long it goes on, not what it computes.
-RESUME_MAY_CHANGE = frozenset({"kimg", "tick_kimg"})
+# Settings that a resumed run may change. A new length stretches the schedules, unless decay_kimg holds them.
+RESUME_MAY_CHANGE = frozenset({"kimg", "tick_kimg", "compile"})
 
 
 class Trainer:
@@ -101,7 +102,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs, as plain values and tensors."""
-        rng = {"stream": self.rng.get_state(), "torch": torch.get_rng_state()}
+        rng: dict[str, Any] = {
+            "device": self.device.type,
+            "stream": self.rng.get_state(),
+            "torch": torch.get_rng_state(),
+        }
         if self.device.type == "cuda":
             rng["cuda"] = torch.cuda.get_rng_state(self.device)
         return {
@@ -141,11 +146,19 @@ class Trainer:
             )
         for name in ("G", "D", "G_ema", "g_opt", "d_opt"):
             getattr(self, name).load_state_dict(state[name])
-        self.cur_nimg, self.step_index = state["cur_nimg"], state["step_index"]
+        self.cur_nimg, self.step_index = int(state["cur_nimg"]), int(state["step_index"])
+        if state["rng"]["device"] != self.device.type:
+            # A GPU's stream cannot go on in a CPU's generator: begin a new one that this place in the run owns.
+            self.rng.manual_seed(hash((self.config.seed, self.cur_nimg)) % (1 << 63))
+            return
         self.rng.set_state(state["rng"]["stream"])
         torch.set_rng_state(state["rng"]["torch"])
-        if self.device.type == "cuda" and "cuda" in state["rng"]:
+        if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
+
+    def has_finite_weights(self) -> bool:
+        """Whether the averaged generator holds no NaN and no infinity."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.G_ema.state_dict().values())
 
     def _draw(self, at: float) -> augment.Draw | None:
         strength = self.config.augment.at(at)
@@ -158,8 +171,8 @@ class Trainer:
         gamma = self.config.gamma.at(at)
         if gamma == 0 or self.step_index % self.config.penalty_every:
             return None
-        # A tensor, so that a compiled step is not compiled anew for every value.
-        return torch.tensor(gamma * self.config.penalty_every, device=self.device)
+        # A tensor, so that a compiled step is not compiled anew for every value; filled on the device, without a wait.
+        return torch.full((), gamma * self.config.penalty_every, device=self.device)
 
 
 def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
@@ -168,7 +181,7 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
     Ctrl-C and SIGTERM end the run after the current step, with a checkpoint.
     """
     config = trainer.config
-    total_nimg, tick_nimg = round(config.kimg * 1000), max(round(config.tick_kimg * 1000), config.batch)
+    total_nimg, tick_nimg = round(config.kimg * 1000), round(config.tick_kimg * 1000)
     grid_z = latents(GRID_SEED, range(GRID_FACES), config.z_dim)
     torch.set_flush_denormal(True)
     with _stop_requests() as stop_requested:
@@ -183,21 +196,24 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
                 sums.add(trainer.step())
                 logbook.beat(trainer.cur_nimg, total_nimg)
 
-            # Report; the first number that is fetched waits for the device, so fetch before taking the time.
+            if trainer.cur_nimg == first_nimg:
+                break
+
+            # Fetch the numbers; the first one waits for the device, so the time is taken after it.
             means = sums.means()
             seconds = time.perf_counter() - started
-            _refuse_nonfinite(means, trainer.cur_nimg, run)
+            _refuse_nonfinite(trainer, means, run)
 
-            # Save the pictures and the state, then the line that says they are there.
+            # Save the state, then the pictures, then the line that says they are there.
+            checkpoint.save(trainer.state(), run / CHECKPOINT)
             logbook.grid(trainer.sample(grid_z), trainer.cur_nimg)
-            checkpoint.save(trainer.state(), run / "checkpoint.pt")
             logbook.tick(
                 cur_nimg=trainer.cur_nimg,
                 total_nimg=total_nimg,
-                images_per_second=(trainer.cur_nimg - first_nimg) / seconds,
+                tick_nimg=trainer.cur_nimg - first_nimg,
+                seconds=seconds,
                 means=means,
                 schedules=_schedules(trainer),
-                tick_nimg=trainer.cur_nimg - first_nimg,
             )
     return trainer.cur_nimg >= total_nimg
 
@@ -209,34 +225,38 @@ class _Data:
         self, images: NDArray[np.uint8], indices: NDArray[np.int64], config: Config, device: torch.device
     ) -> None:
         self._images, self._indices, self._config, self._device = images, indices, config, device
-        self._epoch, self._order = -1, indices
         # On a GPU the whole set goes to the device when it takes less than a quarter of what is free there.
-        self._on_device: Tensor | None = None
+        self._resident: Tensor | None = None
         if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
-            self._on_device = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+            self._resident = torch.from_numpy(np.array(images)).to(device)
+        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
 
     def batch(self, cur_nimg: int, rng: torch.Generator) -> Tensor:
         """The batch that follows `cur_nimg` images -> float32 [N, 3, H, W] in [-1, 1], channels last."""
         num = self._config.batch
-        chosen = np.concatenate(list(self._stretches(cur_nimg, num)))
-        if self._on_device is not None:
-            pixels = self._on_device[torch.from_numpy(chosen).to(self._device)]
+        chosen = torch.cat(list(self.stretches(cur_nimg, num)))
+        if self._resident is not None:
+            pixels = self._resident[chosen]
         else:
-            pixels = torch.from_numpy(self._images[chosen]).to(self._device, non_blocking=True)
+            pixels = torch.from_numpy(self._images[chosen.numpy()])
+            if self._device.type == "cuda":
+                pixels = pixels.pin_memory().to(self._device, non_blocking=True)
         # uint8 [N, H, W, 3] -> float32 [N, 3, H, W]; the permuted view of NHWC memory is channels_last already.
         reals = pixels.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
         if self._config.x_flip:
-            flip = torch.rand(num, 1, 1, 1, generator=rng, device=rng.device).to(self._device) < 0.5
+            flip = torch.rand(num, 1, 1, 1, generator=rng, device=self._device) < 0.5
             reals = torch.where(flip, reals.flip(3), reals)
         return reals
 
-    def _stretches(self, position: int, num: int) -> Iterator[NDArray[np.int64]]:
-        """`num` indices from the endless stream of shuffled epochs, from `position` on."""
+    def stretches(self, position: int, num: int) -> Iterator[Tensor]:
+        """`num` indices from the endless stream of shuffled epochs, from `position` on; where the images are."""
         while num > 0:
             epoch, offset = divmod(position, len(self._indices))
             if epoch != self._epoch:
                 seed = np.random.SeedSequence((self._config.seed, epoch))
-                self._order = np.random.default_rng(seed).permutation(self._indices)
+                order = torch.from_numpy(np.random.default_rng(seed).permutation(self._indices))
+                # One copy an epoch, so that no step waits for the device.
+                self._order = order.to(self._device) if self._resident is not None else order
                 self._epoch = epoch
             stretch = self._order[offset : offset + num]
             yield stretch
@@ -259,14 +279,16 @@ class _Sums:
         return {name: float(total) / self._counts[name] for name, total in self._sums.items()}
 
 
-def _refuse_nonfinite(means: dict[str, float], cur_nimg: int, run: Path) -> None:
+def _refuse_nonfinite(trainer: Trainer, means: dict[str, float], run: Path) -> None:
     bad = [name for name, value in means.items() if not math.isfinite(value)]
-    if bad:
-        raise UserError(
-            f"training diverged before {cur_nimg / 1000:.1f} kimg ({', '.join(bad)} not finite);"
-            f" {run}/checkpoint.pt holds the last good state; start another run with a larger gamma or a smaller"
-            " learning rate"
-        )
+    if not bad and trainer.has_finite_weights():
+        return
+    kept = f"; {run / CHECKPOINT} holds the last good state" if (run / CHECKPOINT).exists() else ""
+    advice = "a larger gamma or smaller learning rates" if trainer.config.gamma.start > 0 else "smaller learning rates"
+    raise UserError(
+        f"training diverged before {trainer.cur_nimg / 1000:.1f} kimg ({', '.join(bad) or 'weights'} not finite){kept};"
+        f" start another run with {advice}"
+    )
 
 
 def _schedules(trainer: Trainer) -> dict[str, float]:
