@@ -45,15 +45,16 @@ $(STAMP): requirements.txt $(wildcard */pyproject.toml)
 
 demo: install ## Train, export, generate and evaluate on the built-in faces
 	@echo "== 1/5 the built-in faces as a file"
-	$(BIN)/trainface data $(DEMO_DATA) --size $(DEMO_SIZE) --out $(DEMO)-real.zip --force
+	@mkdir -p "$$(dirname "$(DEMO)")"
+	$(BIN)/trainface data "$(DEMO_DATA)" --size $(DEMO_SIZE) --out "$(DEMO)-real.zip" --force
 	@echo "== 2/5 train: $(DEMO_KIMG) kimg of $(DEMO_PRESET)"
-	$(BIN)/trainface $(DEMO_DATA) --run $(DEMO) --preset $(DEMO_PRESET) --kimg $(DEMO_KIMG) --set tick_kimg=2
+	$(BIN)/trainface "$(DEMO_DATA)" --run "$(DEMO)" --preset $(DEMO_PRESET) --kimg $(DEMO_KIMG) --set tick_kimg=2
 	@echo "== 3/5 export"
-	$(BIN)/exportface $(DEMO)/checkpoint.pt --out $(DEMO)/gen.onnx --torchscript $(DEMO)/gen.ts --force
+	$(BIN)/exportface "$(DEMO)/checkpoint.pt" --out "$(DEMO)/gen.onnx" --torchscript "$(DEMO)/gen.ts" --force
 	@echo "== 4/5 generate"
-	$(BIN)/genface --model $(DEMO)/gen.onnx --n $(DEMO_N) --out $(DEMO)/faces.zip --force
+	$(BIN)/genface --model "$(DEMO)/gen.onnx" --n $(DEMO_N) --out "$(DEMO)/faces.zip" --force
 	@echo "== 5/5 evaluate"
-	$(BIN)/evalface $(DEMO)-real.zip $(DEMO)/faces.zip --out $(DEMO)/report --force
+	$(BIN)/evalface "$(DEMO)-real.zip" "$(DEMO)/faces.zip" --out "$(DEMO)/report" --force
 	@echo "archive: $(DEMO)/faces.zip"
 	@echo "report:  $(DEMO)/report/report.html"
 
@@ -61,17 +62,17 @@ train: install ## Train: make train DATA=photos/ RUN=runs/mine [PRESET=s64] [ARG
 ifeq ($(origin DATA),file)
 	@echo "no DATA given: training on the built-in faces ($(DATA)); use your own with make train DATA=folder-or.zip"
 endif
-	$(BIN)/trainface $(DATA) --run $(RUN) --preset $(PRESET) $(ARGS)
+	$(BIN)/trainface "$(DATA)" --run "$(RUN)" --preset $(PRESET) $(ARGS)
 
 export: install ## Export RUN's generator to ONNX and TorchScript, with the parity check
-	$(BIN)/exportface $(RUN)/checkpoint.pt --out $(RUN)/gen.onnx --torchscript $(RUN)/gen.ts $(ARGS)
+	$(BIN)/exportface "$(RUN)/checkpoint.pt" --out "$(RUN)/gen.onnx" --torchscript "$(RUN)/gen.ts" $(ARGS)
 
 generate: install ## Draw N faces from MODEL into OUT
-	$(BIN)/genface --model $(MODEL) --n $(N) --out $(OUT) $(ARGS)
+	$(BIN)/genface --model "$(MODEL)" --n $(N) --out "$(OUT)" $(ARGS)
 
 evaluate: install ## Score FAKE against REAL: make evaluate REAL=photos/ FAKE=faces.zip
 	@test -n "$(REAL)" || { echo "say which real faces: make evaluate REAL=folder-or.zip FAKE=$(FAKE)" >&2; exit 2; }
-	$(BIN)/evalface $(REAL) $(FAKE) --out $(REPORT) $(ARGS)
+	$(BIN)/evalface "$(REAL)" "$(FAKE)" --out "$(REPORT)" $(ARGS)
 
 test: install lint typecheck test-inference ## Everything that CI runs
 	$(BIN)/python -m pytest --ignore=tests/inference $(ARGS)

@@ -36,7 +36,7 @@ def score_command(
         int | None, typer.Option(metavar="N", help="Centre-crop both sides to N px, if the fakes carry no record.")
     ] = None,
     on_broken: Annotated[Literal["fail", "skip"], typer.Option(help="What to do about broken pictures.")] = "fail",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of subsamples, t-SNE and sample grids.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of subsamples, t-SNE and sample grids.")] = 0,
     tsne: Annotated[bool, typer.Option("--tsne/--no-tsne", help="Draw the t-SNE picture.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON document instead of the table.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
@@ -47,7 +47,7 @@ def score_command(
     from evalface.table import print_table
 
     # Before the work, not after it.
-    check_folder(out, force=force)
+    check_folder(out, (real, fake), force=force)
     report = score(
         real,
         fake,
@@ -61,11 +61,14 @@ def score_command(
         say=lambda line: print(line, file=sys.stderr),
         show_progress=True,
     )
-    page = report.write(out, force=force)
-    if as_json:
-        print(report.to_json(), end="")
-    else:
-        print_table(report)
+    try:
+        page = report.write(out, force=force)
+    finally:
+        # Even if the report cannot be written: the numbers took hours.
+        if as_json:
+            print(report.to_json(), end="")
+        else:
+            print_table(report)
     print(f"report: {page}", file=sys.stderr)
 
 

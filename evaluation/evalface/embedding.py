@@ -35,10 +35,10 @@ class Embedding:
     seed: int
 
 
-def joint_tsne(real: NDArray[Any], fake: NDArray[Any], seed: int, at_most: int = 2000) -> Embedding:
+def joint_tsne(real: NDArray[Any], fake: NDArray[Any], seed: int, at_most: int = 2000) -> Embedding | None:
     """Embed up to `at_most` pictures of each side: PCA to 50, then t-SNE (van der Maaten and Hinton 2008).
 
-    real [n, d], fake [m, d], at least 6 each.
+    real [n, d], fake [m, d], at least 6 each. None where all features are equal: there is nothing to lay out.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -48,8 +48,13 @@ def joint_tsne(real: NDArray[Any], fake: NDArray[Any], seed: int, at_most: int =
     both = np.concatenate([real[real_index], fake[fake_index]]).astype(np.float32)
     n = len(real_index)
     perplexity = min(30.0, (2 * n - 1) / 3)
+    # Not left to the libraries: without variance PCA divides by zero, and t-SNE crashes the process on the NaN.
+    if not np.ptp(both, axis=0).max() > 0:
+        return None
     components = min(_COMPONENTS, *both.shape)
     reduced = PCA(components, svd_solver="covariance_eigh", random_state=seed).fit_transform(both)
+    if not (np.isfinite(reduced).all() and reduced[:, 0].std() > 0):
+        return None
     # t-SNE's thousands of short parallel loops gain little from threads, lose up to tenfold when another process wants
     # the cores (they wait spinning), and the order of their sums would change the picture.
     with threadpool_limits(1):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from numpy.typing import NDArray
 from evalface.extractors.base import Extractor
 from evalface.files import cache_folder, write_whole, written_whole
 from evalface.images import Side, blocks
-from evalface.progress import Progress
 from genface.errors import BrokenImageError
-from genface.photos import OnBroken, settle_broken
+from genface.photos import DECODING_VERSION, OnBroken, settle_broken
+from genface.progress import Progress
 
 _CACHE_VERSION = 1
 
@@ -35,6 +36,7 @@ class SideFeatures:
     broken: list[str]
     """Lines that tell which pictures were left out."""
     from_cache: bool
+    """Nothing had to be computed that is worth caching."""
 
 
 def cache_key(side: Side, extractor: Extractor) -> str:
@@ -45,6 +47,7 @@ def cache_key(side: Side, extractor: Extractor) -> str:
         "preparation": side.preparation.to_dict() if side.preparation else None,
         "size": side.size,
         "extractor": extractor.identity(),
+        "decoding": DECODING_VERSION,
         "pillow": PIL.__version__,
         "torch": torch.__version__,
     }
@@ -54,14 +57,14 @@ def cache_key(side: Side, extractor: Extractor) -> str:
 def side_features(
     side: Side, extractors: Sequence[Extractor], on_broken: OnBroken, label: str, show_progress: bool
 ) -> SideFeatures:
-    """Features of all pictures of `side` by every extractor, each cached under its own key.
+    """Features of all pictures of `side` by every extractor, each cached under its own key if it is `cached` at all.
 
     What the cache lacks is computed in one pass over the pictures. Raises UserError by the policy for broken pictures.
     """
     total = len(side.source)
-    found = {extractor.name: _load(cache_key(side, extractor), total) for extractor in extractors}
-    missing = [extractor for extractor in extractors if found[extractor.name] is None]
+    found = {e.name: _load(cache_key(side, e), total) for e in extractors if e.cached}
     entries = {name: entry for name, entry in found.items() if entry is not None}
+    missing = [extractor for extractor in extractors if extractor.name not in entries]
     if missing:
         entries |= _compute(side, missing, on_broken, label, show_progress)
     first = next(iter(entries.values()))
@@ -70,7 +73,7 @@ def side_features(
         names=[name for index, name in enumerate(side.source.names) if index not in first.broken],
         values={extractor.name: entries[extractor.name].values for extractor in extractors},
         broken=settle_broken(broken, on_broken, total, side.source),
-        from_cache=not missing,
+        from_cache=not any(extractor.cached for extractor in missing),
     )
 
 
@@ -88,7 +91,7 @@ def _compute(
     arrays: dict[str, NDArray[Any]] = {}
     broken: dict[int, BrokenImageError] = {}
     done = 0
-    with Progress(f"{label} features", total, show_progress) as progress:
+    with _progress(label, total, show_progress) as told:
         for block in blocks(side, broken, stop_at_broken=on_broken == "fail"):
             count = len(block)
             for extractor in extractors:
@@ -97,13 +100,27 @@ def _compute(
                     arrays[extractor.name] = np.empty((total, rows.shape[1]), extractor.dtype)
                 arrays[extractor.name][done : done + count] = rows
             done += count
-            progress.advance(count)
+            told(done)
     settle_broken(list(broken.values()), on_broken, total, side.source)
     reasons = {index: error.reason for index, error in broken.items()}
     entries = {extractor.name: _Entry(arrays[extractor.name][:done], reasons) for extractor in extractors}
-    for extractor in extractors:
+    for extractor in (e for e in extractors if e.cached):
         _store(cache_key(side, extractor), entries[extractor.name])
     return entries
+
+
+@contextlib.contextmanager
+def _progress(label: str, total: int, show: bool) -> Iterator[Callable[[int], None]]:
+    """Take the number of pictures done so far, and tell it on stderr if `show`."""
+    if not show:
+        yield lambda done: None
+        return
+    print(f"features of {total:,} {label} pictures", file=sys.stderr)
+    progress = Progress(total)
+    try:
+        yield progress
+    finally:
+        progress.finish()
 
 
 def _paths(key: str) -> tuple[Path, Path]:
@@ -131,11 +148,13 @@ def _load(key: str, total: int) -> _Entry | None:
     array, description = _paths(key)
     try:
         facts = json.loads(description.read_text())
-        values = np.load(array, allow_pickle=False)
+        with array.open("rb") as file:
+            # Not np.load, which takes whatever begins like a .zip for one.
+            values = np.lib.format.read_array(file, allow_pickle=False)
         broken = {int(index): str(reason) for index, reason in facts["broken"].items()}
         whole = _array_sha256(values) == facts["sha256"] and len(values) == total - len(broken)
         return _Entry(values, broken) if whole else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+    except Exception:  # json and numpy raise whatever the damage leads to, up to MemoryError for an absurd shape
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genface.archive import KIND, PREPARED_KIND
 from genface.cores import usable_cores
 from genface.errors import BrokenImageError, UserError
 from genface.photos import MAX_PIXELS, Preparation, prepare_many
 from genface.sources import PictureSource
 
 # Sets whose manifest tells how their pictures were prepared: drawn archives and prepared real sets.
-_RECORDED_KINDS = ("genface-archive", "prepared-faces")
+_RECORDED_KINDS = (KIND, PREPARED_KIND)
+_UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,7 @@ def survey(source: PictureSource) -> Survey:
         try:
             data = source.read(name)
         except BrokenImageError:
-            return "unreadable", None
+            return _UNREADABLE, None
         digest = hashlib.sha256(data).hexdigest()
         try:
             with Image.open(io.BytesIO(data)) as header:
@@ -91,7 +94,7 @@ def align(real: PictureSource, fake: PictureSource, size: int | None) -> tuple[S
         target = fake_rule = Preparation(size=size)
         said = f"both sides are prepared by --size ({target})"
     else:
-        target, fake_rule = Preparation(size=_common_side(fake, fake_survey)), None
+        target, fake_rule = _common_preparation(fake, fake_survey), None
         said = f"real pictures are prepared to the size of the fakes, which carry no record ({target})"
     real_rule: Preparation | None = target
     if real_record is not None:
@@ -116,14 +119,40 @@ def recorded_preparation(source: PictureSource) -> Preparation | None:
         return None
     if not isinstance(record, dict):
         raise UserError(f"{source}: the preparation in its manifest is no record: {record!r}")
-    return Preparation.from_dict(record)
+    try:
+        return Preparation.from_dict(record)
+    except UserError as error:
+        raise UserError(
+            f"{source}: the preparation in its manifest cannot be used: {error}; update genface, or make the set again"
+            " with this version"
+        ) from error
 
 
-def _common_side(fake: PictureSource, found: Survey) -> int:
+def note_on_copies(real: Side, fake: Side) -> str | None:
+    """What a person should know about generated files that are byte for byte files of the real side, if there are any.
+
+    Pictures that cannot be read are left out.
+    """
+    reals, fakes = (Counter(digest for digest in side.survey.digests if digest != _UNREADABLE) for side in (real, fake))
+    if fakes and reals == fakes:
+        return f"{real.source} and {fake.source} hold the same files: these scores say nothing about a generator"
+    copies = sum(count for digest, count in fakes.items() if digest in reals)
+    if not copies:
+        return None
+    return f"{copies:,} of {fakes.total():,} files of {fake.source} are byte for byte files of {real.source}"
+
+
+def _common_preparation(fake: PictureSource, found: Survey) -> Preparation:
     if len(found.sizes) == 1:
         (width, height), *_ = found.sizes
         if width == height:
-            return width
+            try:
+                return Preparation(size=width)
+            except UserError as error:
+                raise UserError(
+                    f"{fake}: carries no record of its preparation, and its pictures are {width}x{height}: {error}; say"
+                    " by --size N to what size both sides are centre-cropped"
+                ) from error
     shown = ", ".join(f"{width}x{height}" for width, height in sorted(found.sizes)[:4]) or "none readable"
     raise UserError(
         f"{fake}: carries no record of its preparation, and its pictures are not squares of one size ({shown}"

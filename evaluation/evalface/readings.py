@@ -49,13 +49,16 @@ def read_one_nn(score: LeaveOneOut) -> str:
     """One plain sentence on a leave-one-out score (Xu et al. 2018, sections 4 and 5).
 
     Figures within three standard deviations of chance count as chance; the deviation is the binomial one of a side,
-    widened by 1.3 because neighbours are not independent.
+    widened by 1.3 because neighbours are not independent. Where that reaches 0 or 1, no figure could differ from chance
+    and there is no reading.
     """
     spread = 3 * 1.3 * math.sqrt(0.25 / score.n_per_side)
     real, fake = (_against_chance(x, score.chance, spread) for x in (score.real_accuracy, score.fake_accuracy))
     share = (
         f"{score.accuracy:.0%} of the pictures have a nearest neighbour of their own kind (chance {score.chance:.0%})"
     )
+    if spread >= min(score.chance, 1 - score.chance):
+        return f"{share}: too few pictures for a reading."
     verdict = _READINGS[real, fake]
     furthest = max(abs(score.real_accuracy - score.chance), abs(score.fake_accuracy - score.chance))
     if (real, fake) != (0, 0) and furthest < _FAINT:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evalface.embedding import Embedding, to_csv, to_png
-from evalface.files import write_whole
+from evalface.files import write_all_whole
 from evalface.kernel import KernelDistance
 from evalface.neighbours import LeaveOneOut, PrecisionRecall
 from genface.errors import UserError
@@ -16,6 +19,8 @@ from genface.errors import UserError
 KIND = "evalface-report"
 SCHEMA_VERSION = 1
 _DOCUMENT = "report.json"
+_PAGE = "report.html"
+_PROBE_BYTES = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,31 +110,46 @@ class Report:
     def write(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write report.json, report.html and, with an embedding, tsne.png and tsne.csv; returns the page's path.
 
-        Raises UserError as `check_folder` does. Files of other names are left alone.
+        All files or none: a report that cannot be written leaves an earlier one whole. Raises UserError as
+        `check_folder` does, and where the disk refuses. Files of other names are left alone.
         """
         from evalface.page import render
 
         folder = Path(folder)
-        check_folder(folder, force=force)
+        check_folder(folder, (Path(self.real.path), Path(self.fake.path)), force=force)
         picture = to_png(self.embedding, self.extractor["title"]) if self.embedding else None
+        files: dict[str, bytes | str] = {_DOCUMENT: self.to_json(), _PAGE: render(self, picture)}
         if self.embedding and picture:
-            write_whole(folder / "tsne.png", picture)
-            write_whole(folder / "tsne.csv", to_csv(self.embedding, self.real_names, self.fake_names))
-        else:
+            files |= {"tsne.png": picture, "tsne.csv": to_csv(self.embedding, self.real_names, self.fake_names)}
+        try:
+            write_all_whole(folder, files)
             # An earlier report's picture beside these numbers would be a lie.
-            for name in ("tsne.png", "tsne.csv"):
+            for name in {"tsne.png", "tsne.csv"} - set(files):
                 (folder / name).unlink(missing_ok=True)
-        page = folder / "report.html"
-        write_whole(page, render(self, picture))
-        write_whole(folder / _DOCUMENT, self.to_json())
-        return page
+        except OSError as error:
+            raise UserError(f"{folder}: the report cannot be written ({error.strerror or error})") from error
+        return folder / _PAGE
 
 
-def check_folder(folder: Path, *, force: bool) -> None:
-    """Raise UserError if a report must not be written to `folder`: a file, or a folder of something else."""
+def check_folder(folder: Path, sides: Sequence[Path], *, force: bool) -> None:
+    """Raise UserError if a report on `sides` cannot or must not be written to `folder`; leaves no trace.
+
+    A file, a folder that cannot be written, one inside a side, or (without `force`) one that holds something else.
+    """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; name a folder by --out")
-    if force or not folder.exists() or not any(folder.iterdir()):
+    for side in sides:
+        if folder.resolve().is_relative_to(side.resolve()):
+            raise UserError(
+                f"{folder}: lies inside {side}, whose next score would take the report's pictures for faces; name a"
+                " folder outside of it by --out"
+            )
+    try:
+        _try_to_write(folder)
+        empty = not folder.exists() or not any(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error}); name another --out") from error
+    if force or empty:
         return
     try:
         earlier = json.loads((folder / _DOCUMENT).read_text()).get("kind") == KIND
@@ -137,3 +157,17 @@ def check_folder(folder: Path, *, force: bool) -> None:
         earlier = False
     if not earlier:
         raise UserError(f"{folder}: holds something else than an earlier report; name another --out, or add --force")
+
+
+def _try_to_write(folder: Path) -> None:
+    """Write a small file into `folder`, making the folder if need be, and take both away again."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe.") as probe:
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+    finally:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()

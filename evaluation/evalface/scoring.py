@@ -25,11 +25,12 @@ from evalface.extractors.inception import Protocol
 from evalface.extractors.pixels import Pixels
 from evalface.features import SideFeatures, side_features
 from evalface.frechet import frechet_distance, noise_floor
-from evalface.images import Side, align
+from evalface.images import Side, align, note_on_copies
 from evalface.kernel import kernel_distance
 from evalface.neighbours import equal_subsample, leave_one_out, precision_recall
 from evalface.page import contact_sheet
 from evalface.report import FrechetScore, Report, Scores, SideRecord
+from genface import __version__ as genface_version
 from genface.errors import UserError
 from genface.photos import OnBroken, prepare_many
 from genface.sources import open_source
@@ -42,6 +43,7 @@ TSNE_AT_MOST = 2_000
 _NEIGHBOURS_K = 5
 _BIAS_WARNING_BELOW = 10_000
 _SHEET_FACES = 36
+_SEED_MAX = 2**32 - 1
 
 
 def score(
@@ -62,8 +64,10 @@ def score(
 
     The real side is prepared as the fakes' manifest says (`evalface.images.align`). `say` receives each note for a
     person as it arises. Raises UserError for whatever the caller can mend: missing or broken input, contradicting
-    preparations, weights that cannot be had, fewer than 6 pictures.
+    preparations, weights that cannot be had, fewer than 6 pictures, a seed outside of 0 to 2^32 - 1.
     """
+    if not 0 <= seed <= _SEED_MAX:
+        raise UserError(f"seed must be a whole number from 0 to {_SEED_MAX}, not {seed!r}")
     notes: list[str] = []
     seconds: dict[str, float] = {}
 
@@ -81,6 +85,8 @@ def score(
         with _timed(seconds, "survey"):
             real_side, fake_side, said = align(real_source, fake_source, size)
         tell(said)
+        if copies := note_on_copies(real_side, fake_side):
+            tell(copies)
         with _timed(seconds, "features"):
             real_features, fake_features = (
                 side_features(side, (network, pixels), on_broken, label, show_progress)
@@ -104,6 +110,8 @@ def score(
                 embedding = joint_tsne(
                     real_features.values[network.name], fake_features.values[network.name], seed, TSNE_AT_MOST
                 )
+            if embedding is None:
+                tell("no t-SNE picture: the features of all pictures are equal")
         sheets = [_sheet(side, found, seed) for side, found in ((real_side, real_features), (fake_side, fake_features))]
         return Report(
             real=_record(real_side, real_features),
@@ -185,6 +193,7 @@ def _record(side: Side, found: SideFeatures) -> SideRecord:
 def _versions() -> dict[str, str]:
     return {
         "evalface": __version__,
+        "genface": genface_version,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
@@ -58,7 +59,22 @@ def new_app(help_text: str) -> typer.Typer:
 
 
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run `app` and leave the process: 0 done, 2 a user's mistake in one line, 130 stopped by hand."""
+    """Run `app` and leave the process, which it takes for its own: signals, streams and the warnings filter.
+
+    Exit codes:
+
+    - 0: done.
+    - 1: the reader of stdout has gone (`| head`), in silence; or an error of the program itself, with its traceback.
+    - 2: in one line on stderr, what a person can mend: a mistake on the command line, bad input, an error of the
+      system (full disk, permissions), not enough memory.
+    - 130: stopped by Ctrl-C or SIGTERM.
+    - What a command gives to `typer.Exit`, e.g. 1 by exportface for an export that is not equal to its checkpoint.
+    """
+    if sys.stderr is None:
+        # Closed by `2>&-`. What is printed to None comes out on stdout, and the next file would be opened as stderr.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # Pillow's warning of a large picture: `genface.photos.decode` makes it an error that names the picture.
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     # SIGTERM unwinds like Ctrl-C, so that files under a temporary name are taken away.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -83,15 +99,14 @@ def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
         result = command.main(args=argv, prog_name=name, standalone_mode=False)
         if result == 130:  # what Typer makes of a KeyboardInterrupt, in silence
             raise KeyboardInterrupt
+        _flush_stdout()
         return result if isinstance(result, int) else 0
     except UserError as error:
         return _complain(name, str(error))
     except (KeyboardInterrupt, typer.Abort):
         return _stopped(name)
     except BrokenPipeError:
-        # The reader of our output is gone; give the interpreter nothing left to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 1  # as Typer does when the reader goes while the command runs
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(name, f"{where}{error.strerror or error}")
@@ -105,6 +120,17 @@ def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
         # A library may have caught the KeyboardInterrupt and raised an exception of its own.
         if _stop_was_asked:
             return _stopped(name)
+        raise
+
+
+def _flush_stdout() -> None:
+    """Write out what is left, here, where a failure can still be told in one line."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter will flush once more
         raise
 
 

@@ -29,7 +29,7 @@ from genface.provenance import origin
 from genface.providers import onnx_runtime
 from genface.sources import MANIFEST
 
-# Jobs in flight per worker: enough that none waits for the writer, few enough that memory does not grow with n.
+# Jobs in flight per worker: enough that none waits for the writer, few enough that pictures do not pile up in memory.
 _JOBS_PER_WORKER = 4
 
 
@@ -69,7 +69,8 @@ def draw_archive(
 ) -> None:
     """Draw `config.n` pictures into the archive `out` (see `genface.archive.open_archive`).
 
-    `workers` defaults to the usable cores. `progress` is called with the number of pictures written so far.
+    Memory grows by about 0.4 kB per picture for a .zip (its directory), and is flat for a folder. `workers` defaults to
+    the usable cores. `progress` is called with the number of pictures written so far.
     """
     with open_archive(out, force=force) as write:
         write(MANIFEST, _to_json(manifest(generator, config)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from genface.errors import UserError
 from genface.photos import Preparation
+from genface.strict_json import parse_json
 
 PREFIX = "genface."
 FORMAT_VERSION = 1
@@ -91,7 +92,7 @@ def _whole_number(props: Mapping[str, str], name: str) -> int:
 def _record(props: Mapping[str, str], name: str) -> dict[str, Any]:
     text = _text(props, name)
     try:
-        record = json.loads(text)
+        record = parse_json(text)
     except ValueError:
         record = None
     if not isinstance(record, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -135,12 +136,20 @@ class Generator:
         if not np.isfinite(trial).all():
             raise UserError("gives values that are not finite")
         height, width = trial.shape[1:3] if contract.layout == "NHWC" else trial.shape[2:4]
-        metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        try:
+            metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as error:
+            raise UserError(f"its metadata is damaged: it holds bytes that are not UTF-8 ({error})") from error
         card = ModelCard.from_props(metadata)
-        if card and (card.z_dim, card.resolution, card.resolution) != (contract.z_dim, height, width):
+        if card and (card.z_dim, card.resolution, card.resolution, card.preparation.size) != (
+            contract.z_dim,
+            height,
+            width,
+            height,
+        ):
             raise UserError(
-                f"its metadata says z_dim {card.z_dim} and {card.resolution} px, its graph {contract.z_dim} and"
-                f" {width}x{height}: export it again"
+                f"its metadata says z_dim {card.z_dim}, {card.resolution} px and photos prepared at"
+                f" {card.preparation.size} px, its graph {contract.z_dim} and {width}x{height}: export it again"
             )
         return GeneratorInfo(
             path=path,
@@ -160,6 +169,8 @@ def _read(path: Path) -> bytes:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the .onnx file of a generator")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path}: is not a regular file; give the .onnx file of a generator")
         graph = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give the .onnx file of a generator") from None

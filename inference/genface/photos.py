@@ -7,7 +7,6 @@ generated pictures are always compared as the generator was taught.
 from __future__ import annotations
 
 import io
-import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,10 +27,10 @@ OnBroken = Literal["fail", "skip"]
 MIN_SIDE = 8
 MAX_SIDE = 1 << 15
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 1 << 26
+DECODING_VERSION = 1
+"""Version of the pixels that `decode` and `prepare` make; raised by every change of one of them. Caches key on it."""
 _NAMED_AT_MOST = 20
-
-# Pillow warns of pictures over its limit and refuses those over twice of it; here both are broken pictures.
-warnings.simplefilter("error", Image.DecompressionBombWarning)
+_BOMB = f"declares more than {MAX_PIXELS} pixels (a decompression bomb)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +96,16 @@ def decode(data: bytes, name: str) -> Image.Image:
             width, height = opened.size
             if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
                 raise BrokenImageError(name, f"{width}x{height}: sides must be {MIN_SIDE} to {MAX_SIDE} pixels")
+            # Over this Pillow warns only; it refuses what is over twice of it. Its warning goes the way that the host
+            # program's filters say: they are the whole process's, and catch_warnings is not safe in threads.
+            if width * height > MAX_PIXELS:
+                raise BrokenImageError(name, _BOMB)
             opened.load()
             return _to_rgb(ImageOps.exif_transpose(opened), name)
     except BrokenImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BrokenImageError(name, f"declares more than {MAX_PIXELS} pixels (a decompression bomb)") from error
+        raise BrokenImageError(name, _BOMB) from error
     except UnidentifiedImageError as error:
         raise BrokenImageError(name, "not a picture that Pillow can read") from error
     except Exception as error:

@@ -10,19 +10,22 @@ _TERMINAL_SECONDS, _PLAIN_SECONDS = 0.2, 10.0
 
 
 class Progress:
-    """Tells images done, images/s and the time left on stderr; call it with the number done so far."""
+    """Tells images done, images/s and the time left on stderr; call it with the number done so far.
+
+    Where stderr is closed (`2>&-`), it only counts.
+    """
 
     def __init__(self, total: int, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._total = total
         self._clock = clock
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._start = self._told = clock()
         self._done = 0
 
     def __call__(self, done: int) -> None:
         self._done = done
         now = self._clock()
-        if now - self._told >= (_TERMINAL_SECONDS if self._terminal else _PLAIN_SECONDS):
+        if sys.stderr is not None and now - self._told >= (_TERMINAL_SECONDS if self._terminal else _PLAIN_SECONDS):
             self._told = now
             self._tell(now)
 

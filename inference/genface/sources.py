@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 import zipfile
-import zlib
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn, Self
@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Self
 from PIL import Image
 
 from genface.errors import BrokenImageError, UserError
+from genface.strict_json import parse_json
 
 MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 1 << 29
@@ -57,13 +58,20 @@ class FolderSource(PictureSource):
 
     def __init__(self, path: Path) -> None:
         names = sorted(name for name in _walk(path) if is_picture_name(name))
-        manifest = path / MANIFEST
-        super().__init__(path, names, _parse_manifest(manifest.read_bytes(), path) if manifest.is_file() else None)
+        file = path / MANIFEST
+        manifest = None
+        if file.is_file():
+            _check_manifest_size(file.stat().st_size, path)
+            manifest = _parse_manifest(file.read_bytes(), path)
+        super().__init__(path, names, manifest)
 
     def read(self, name: str) -> bytes:
         file = self.path / name
         try:
-            if file.stat().st_size > MAX_FILE_BYTES:
+            status = file.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise BrokenImageError(name, "not a regular file")  # reading a pipe would wait for ever
+            if status.st_size > MAX_FILE_BYTES:
                 raise BrokenImageError(name, f"over {MAX_FILE_BYTES >> 20} MiB")
             return file.read_bytes()
         except OSError as error:
@@ -74,14 +82,20 @@ class ZipSource(PictureSource):
     """The pictures inside a .zip, read in place."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-            members = [info.filename for info in self._zip.infolist() if not info.is_dir()]
-            manifest = self._zip.read(MANIFEST) if MANIFEST in members else None
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-            raise UserError(f"{path}: not a readable .zip ({error})") from error
-        names = sorted(name for name in set(members) if is_picture_name(name))
-        super().__init__(path, names, _parse_manifest(manifest, path) if manifest is not None else None)
+        with ExitStack() as undo:
+            try:
+                self._zip = undo.enter_context(zipfile.ZipFile(path))
+                members = {info.filename: info.file_size for info in self._zip.infolist() if not info.is_dir()}
+                _check_manifest_size(members.get(MANIFEST, 0), path)
+                data = self._zip.read(MANIFEST) if MANIFEST in members else None
+            except UserError:
+                raise
+            except Exception as error:
+                # As below; a damaged directory leads to OSError, ValueError and struct.error as well.
+                raise UserError(f"{path}: neither a folder nor a readable .zip ({error})") from error
+            names = sorted(name for name in members if is_picture_name(name))
+            super().__init__(path, names, _parse_manifest(data, path) if data is not None else None)
+            undo.pop_all()  # from here on `close` closes it
 
     def read(self, name: str) -> bytes:
         try:
@@ -108,10 +122,10 @@ def open_source(path: str | os.PathLike[str]) -> PictureSource:
         source: PictureSource = FolderSource(path)
     elif not path.exists():
         raise UserError(f"{path}: no such folder or .zip")
-    elif zipfile.is_zipfile(path):
+    elif path.is_file():
         source = ZipSource(path)
     else:
-        raise UserError(f"{path}: neither a folder nor a readable .zip of pictures")
+        raise UserError(f"{path}: neither a folder nor a regular file")
     if not source.names:
         source.close()
         raise UserError(f"{path}: holds no pictures (looked for {', '.join(sorted(picture_endings())[:6])} and more)")
@@ -162,10 +176,15 @@ def _walk(root: Path) -> list[str]:
     return names
 
 
+def _check_manifest_size(size: int, path: Path) -> None:
+    if size > MAX_FILE_BYTES:
+        raise UserError(f"{path}: its {MANIFEST} is over {MAX_FILE_BYTES >> 20} MiB")
+
+
 def _parse_manifest(data: bytes, path: Path) -> dict[str, Any] | None:
     """A manifest.json of ours is an object with a `kind`; a stranger's file of that name is not ours to judge."""
     try:
-        manifest = json.loads(data)
-    except ValueError:
-        raise UserError(f"{path}: its {MANIFEST} is not valid JSON") from None
+        manifest = parse_json(data)
+    except ValueError as error:
+        raise UserError(f"{path}: its {MANIFEST} is not valid JSON ({error})") from None
     return manifest if isinstance(manifest, dict) and "kind" in manifest else None

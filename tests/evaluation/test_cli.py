@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 from PIL import Image
 
 import evalface as api
+from genface.errors import UserError
 from genface.photos import Preparation
 
 Maker = Callable[..., Path]
@@ -97,6 +101,88 @@ def test_a_folder_of_something_else_is_not_touched(sides: tuple[Path, Path], tmp
     assert evalface(*sides, "--out", sides[1])[0] == 2
 
 
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[], None]]:
+    """After the call no file of this process can grow over 20 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_loses_neither_the_scores_nor_the_earlier_report(
+    sides: tuple[Path, Path], tmp_path: Path, evalface: Command, full_disk: Callable[[], None]
+) -> None:
+    out = tmp_path / "report"
+    assert evalface(*sides, "--out", out, "--no-tsne")[0] == 0
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    full_disk()
+    code, text, said = evalface(*sides, "--out", out, "--no-tsne", "--seed", 1)
+    assert code == 2
+    assert "N = 14 real, 12 fake" in text
+    assert said[-1].startswith(f"evalface: error: {out}: the report cannot be written (")
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
+    assert json.loads(evalface(*sides, "--out", out, "--no-tsne", "--json")[1])["kind"] == "evalface-report"
+
+
+def test_an_out_that_cannot_be_written_is_told_before_the_work(
+    sides: tuple[Path, Path], tmp_path: Path, evalface: Command
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file" / "report", Path("/proc/report")):
+        code, text, said = evalface(*sides, "--out", out)
+        assert (code, text, len(said)) == (2, "", 1)
+        assert f"{out}: cannot be written (" in said[0]
+
+
+def test_an_out_inside_a_side_is_refused(
+    make_folder: Maker, tmp_path: Path, evalface: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, fake = make_folder("real"), make_folder("fake", seed=1)
+    (tmp_path / "link").symlink_to(fake)
+    monkeypatch.chdir(real)
+    for arguments in ((".", fake), (fake, "."), (".", fake, "--out", tmp_path / "link" / "sub", "--force")):
+        code, text, said = evalface(*arguments)
+        assert (code, text, len(said)) == (2, "", 1)
+        assert "lies inside" in said[0]
+    assert not (real / "report").exists()
+
+
+def test_names_that_are_no_text(make_folder: Maker, tmp_path: Path, evalface: Command) -> None:
+    real, fake = make_folder("real"), make_folder("fake", seed=1)
+    (fake / "000.png").rename(fake / os.fsdecode(b"b\xe9.png"))
+    odd = fake.rename(tmp_path / os.fsdecode(b"f\xe9"))
+    (odd / os.fsdecode(b"c\xe9.png")).write_bytes(b"no picture")
+    out = tmp_path / "report"
+    assert evalface(real, odd, "--out", out, "--on-broken", "skip")[0] == 0
+    assert "b\\udce9.png" in (out / "tsne.csv").read_text()
+    assert f"{tmp_path}/f\\udce9 against" in html.unescape((out / "report.html").read_text())
+    assert json.loads((out / "report.json").read_text())["fake"]["path"] == str(odd)
+
+
+def test_a_seed_out_of_range_is_told_before_the_work(sides: tuple[Path, Path], evalface: Command) -> None:
+    for seed in (-1, 2**32):
+        code, text, said = evalface(*sides, "--seed", seed)
+        assert (code, text, len(said)) == (2, "", 1)
+        assert "--seed" in said[0]
+        with pytest.raises(UserError, match="seed must be"):
+            api.score("missing", "too", seed=seed)
+
+
+def test_equal_pictures_get_scores_but_no_map(make_folder: Maker, tmp_path: Path, evalface: Command) -> None:
+    """Scikit-learn's t-SNE would end the process with a segmentation fault."""
+    real = make_folder("real")
+    for file in real.iterdir():
+        file.write_bytes((real / "000.png").read_bytes())
+    fake = shutil.copytree(real, tmp_path / "fake")
+    code, _, said = evalface(real, fake, "--out", tmp_path / "report")
+    assert code == 0
+    assert any("no t-SNE picture" in line for line in said)
+    assert any("hold the same files" in line for line in said)
+    document = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert document["settings"]["tsne"] is None
+    assert {"evalface", "genface"} <= set(document["versions"])
+
+
 def test_pictures_against_themselves(sides: tuple[Path, Path]) -> None:
     """Every fake is a copy: distance 0, nobody's nearest is of its own kind, everything is covered."""
     scores = api.score(sides[1], sides[1], tsne=False).scores
@@ -158,7 +244,7 @@ def test_too_few_pictures(make_folder: Maker, tmp_path: Path, evalface: Command)
 
 def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     environment = os.environ | {"FORCE_COLOR": "1"}
-    command = [sys.executable, "-m", "evalface.cli"]
+    command = [sys.executable, "-m", "evalface"]
     done = subprocess.run(
         [*command, "missing", "too"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evalface.extractors.base import Extractor
 from evalface.extractors.pixels import Pixels
 from evalface.features import SideFeatures, side_features
+from evalface.files import cache_folder
 from evalface.images import Side, survey
 from genface.errors import UserError
 from genface.photos import OnBroken, Preparation
@@ -29,7 +30,6 @@ class Means(Extractor):
     version = 1
     protocol = "none"
     weights_sha256 = "0" * 64
-    distance_name = "Frechet distance (means)"
 
     def __init__(self) -> None:
         self.seen = 0
@@ -87,13 +87,17 @@ def test_another_preparation_misses(make_folder: Maker) -> None:
     assert not run(folder, means, preparation=Preparation(size=16)).from_cache
 
 
-@pytest.mark.parametrize("damage", ["cut array", "changed array", "cut description", "no description"])
+@pytest.mark.parametrize(
+    "damage", ["cut array", "changed array", "array like a zip", "cut description", "no description"]
+)
 def test_a_damaged_entry_is_computed_again(damage: str, make_folder: Maker, own_cache: Path) -> None:
     folder, means = make_folder("a"), Means()
     first = run(folder, means)
     for file in (own_cache / "features").glob("*.npy" if "array" in damage else "*.json"):
         if damage == "no description":
             file.unlink()
+        elif damage == "array like a zip":
+            file.write_bytes(b"PK\3\4" + file.read_bytes()[4:])
         elif damage == "changed array":
             file.write_bytes(file.read_bytes()[:-1] + b"\x01")
         else:
@@ -102,6 +106,29 @@ def test_a_damaged_entry_is_computed_again(damage: str, make_folder: Maker, own_
     assert not again.from_cache
     assert np.array_equal(first.values["means"], again.values["means"])
     assert run(folder, means).from_cache
+
+
+def test_another_decoding_misses(make_folder: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, means = make_folder("a"), Means()
+    run(folder, means)
+    monkeypatch.setattr("evalface.features.DECODING_VERSION", 0)
+    assert not run(folder, means).from_cache
+
+
+def test_raw_pixels_are_not_cached(make_folder: Maker, own_cache: Path) -> None:
+    run(make_folder("a"), Means())
+    assert len(list(own_cache.glob("features/*.npy"))) == 1
+
+
+def test_without_a_home_the_cache_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("EVALFACE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(UserError, match="EVALFACE_CACHE"):
+        cache_folder()
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(

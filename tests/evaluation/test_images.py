@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from evalface.images import Side, align, blocks, survey
+from evalface.images import Side, align, blocks, note_on_copies, survey
 from genface.errors import BrokenImageError, UserError
 from genface.photos import Preparation
 from genface.sources import open_source
@@ -73,6 +74,25 @@ def test_mixed_fakes_need_a_size(make_folder: Maker) -> None:
     assert aligned(fake, fake, size=16)[0].size == 16
 
 
+def test_fakes_too_large_for_any_preparation_need_a_size(make_folder: Maker) -> None:
+    fake = make_folder("fake", n=0)
+    Image.new("RGB", (1032, 1032)).save(fake / "000.png")
+    with pytest.raises(UserError, match=r"/fake: .*1032x1032.*8 to 1024.*--size N"):
+        aligned(make_folder("real", size=40), fake)
+    assert aligned(make_folder("again", size=40), fake, size=16)[1].size == 16
+
+
+def test_fakes_that_are_files_of_the_real_side_are_told(make_folder: Maker) -> None:
+    real, same, fake = make_folder("real", n=8), make_folder("same", n=8), make_folder("fake", n=8, seed=1)
+    for file in list(same.iterdir()):
+        file.rename(file.with_name(f"x{file.name}"))
+    assert note_on_copies(*aligned(real, fake)[:2]) is None
+    assert "hold the same files" in (note_on_copies(*aligned(real, same)[:2]) or "")
+    for name in ("000.png", "001.png"):
+        (fake / name).write_bytes((real / "005.png").read_bytes())
+    assert (note_on_copies(*aligned(real, fake)[:2]) or "").startswith("2 of 8 files of ")
+
+
 def test_size_against_a_record_is_an_error(make_folder: Maker, make_archive: Maker) -> None:
     with pytest.raises(UserError, match="--size 32 contradicts"):
         aligned(make_folder("real"), make_archive("fake.zip", archive_manifest(16)), size=32)
@@ -82,7 +102,7 @@ def test_size_against_a_record_is_an_error(make_folder: Maker, make_archive: Mak
 @pytest.mark.parametrize("record", ["64 px", {"side": 64}, {"size": 64, "crop": "ears"}])
 def test_a_record_of_another_version_is_an_error(record: Any, make_folder: Maker, make_archive: Maker) -> None:
     fake = make_archive("fake.zip", {"kind": "genface-archive", "preparation": record})
-    with pytest.raises(UserError, match=r"record|crop rule"):
+    with pytest.raises(UserError, match=r"^\S*/fake\.zip: the preparation in its manifest .*(record|crop rule)"):
         aligned(make_folder("real"), fake)
 
 

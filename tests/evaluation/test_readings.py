@@ -13,6 +13,11 @@ from evalface.readings import read_one_nn
     [
         (0.50, 0.51, 1000, "cannot be told from the reals"),
         (0.45, 0.56, 100, "cannot be told from the reals"),
+        (1.0, 1.0, 12, "too few pictures"),
+        (0.0, 0.0, 12, "too few pictures"),
+        (1.0, 1.0, 16, "too few pictures"),
+        (1.0, 1.0, 17, "can be told apart"),
+        (0.0, 0.0, 17, "copied training pictures"),
         (0.98, 0.99, 1000, "can be told apart"),
         (0.02, 0.01, 1000, "copied training pictures"),
         (0.20, 0.95, 1000, "mode collapse"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from genface import archive
-from genface.archive import open_archive
+from genface.archive import PREPARED_KIND, check_free, open_archive
 from genface.errors import UserError
 
 
@@ -45,7 +45,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
     assert content(tmp_path / "faces") == b"new"
 
 
-@pytest.mark.parametrize("manifest", [None, b"{", b"[]", b'{"kind": "genface-dataset"}'])
+@pytest.mark.parametrize("manifest", [None, b"{", b"[]", b'{"kind": "genface-dataset"}', b"[" * 200_000])
 def test_force_spares_folders_that_are_not_ours(tmp_path: Path, manifest: bytes | None) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -55,6 +55,116 @@ def test_force_spares_folders_that_are_not_ours(tmp_path: Path, manifest: bytes 
     with pytest.raises(UserError, match="this program has written"):
         write_one(photos, force=True)
     assert (photos / "wedding.jpg").read_bytes() == b"irreplaceable"
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "favourites/mine.png", "mine.png", "00001.png", "000001.png/a.png"])
+def test_force_spares_what_was_added_to_our_folder(tmp_path: Path, stranger: str) -> None:
+    write_one(tmp_path / "faces", data=b"old")
+    mine = tmp_path / "faces" / stranger
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"irreplaceable")
+    with pytest.raises(UserError, match=rf"faces: holds {stranger.split('/')[0]}, which .*--force does not replace it"):
+        write_one(tmp_path / "faces", force=True)
+    assert mine.read_bytes() == b"irreplaceable"
+    assert content(tmp_path / "faces") == b"old"
+
+
+def test_force_replaces_one_kind_only(tmp_path: Path) -> None:
+    """Drawn pictures can be drawn again; prepared photos may be the only ones that are left."""
+    with open_archive(tmp_path / "photos", force=False, kind=PREPARED_KIND) as write:
+        write("manifest.json", b'{"kind": "prepared-faces"}')
+        write("000000.png", b"photo")
+    with pytest.raises(UserError, match="no folder of genface-archive"):
+        write_one(tmp_path / "photos", force=True)
+    assert content(tmp_path / "photos") == b"photo"
+    check_free(tmp_path / "photos", force=True, kind=PREPARED_KIND)
+    write_one(tmp_path / "faces")
+    with pytest.raises(UserError, match="no folder of prepared-faces"):
+        check_free(tmp_path / "faces", force=True, kind=PREPARED_KIND)
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_link_to_a_folder_is_followed(tmp_path: Path, old: bytes | None) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if old is None:
+        (disk / "faces").mkdir()
+    else:
+        write_one(disk / "faces", data=old)
+    (tmp_path / "link").symlink_to(disk / "faces")
+    write_one(tmp_path / "link", force=old is not None)
+    assert (tmp_path / "link").readlink() == disk / "faces"
+    assert content(disk / "faces") == b"new"
+    assert {entry.name for entry in (*tmp_path.iterdir(), *disk.iterdir())} == {"disk", "link", "faces"}
+
+
+@pytest.mark.parametrize("name", ["faces.zip", "faces"])
+def test_a_link_to_nothing_is_not_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to(tmp_path / "unplugged")
+    with pytest.raises(UserError, match="exists already"):
+        write_one(tmp_path / name)
+    assert (tmp_path / name).is_symlink()
+
+
+def test_force_replaces_a_link_to_a_zip_not_the_zip(tmp_path: Path) -> None:
+    write_one(tmp_path / "old.zip", data=b"old")
+    (tmp_path / "faces.zip").symlink_to(tmp_path / "old.zip")
+    write_one(tmp_path / "faces.zip", force=True)
+    assert (content(tmp_path / "old.zip"), content(tmp_path / "faces.zip")) == (b"old", b"new")
+
+
+def test_a_mount_point_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path / "disk")
+    with pytest.raises(UserError, match=r"disk: is a mount point.*choose a folder inside it"):
+        check_free(tmp_path / "disk", force=True)
+
+
+def test_the_working_folder_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="the folder that this runs in"):
+        check_free(Path("."), force=False)
+
+
+def test_an_old_folder_that_cannot_be_removed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_one(tmp_path / "faces", data=b"old")
+    # Not by chmod: tests may run as root, whom permissions do not stop.
+    unlink = os.unlink
+
+    def refuse(path: Any, **options: Any) -> None:
+        if str(path).endswith("000000.png"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        write_one(tmp_path / "faces", force=True)
+    assert content(tmp_path / "faces") == b"new"
+
+
+def test_a_zip_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def record(file: int) -> None:
+        fsync(file)
+        synced.append((os.fstat(file).st_size, (tmp_path / "faces.zip").exists()))
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_one(tmp_path / "faces.zip")
+    assert synced == [((tmp_path / "faces.zip").stat().st_size, False)]
+
+
+def test_what_is_given_up_gets_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(archive, "_remove", lambda path: sizes.append(path.stat().st_size))
+    given_up = open_archive(tmp_path / "faces.zip", force=False)
+    write = given_up.__enter__()
+    for index in range(100):
+        write(f"{index:06d}.png", b"")
+    assert not given_up.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    # Local headers of 30 bytes and names of 10, and the 22 bytes that end a .zip of nothing.
+    assert sizes == [100 * 40 + 22]
 
 
 def test_force_does_not_put_one_kind_in_place_of_the_other(tmp_path: Path) -> None:

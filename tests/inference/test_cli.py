@@ -15,6 +15,9 @@ import pytest
 
 from genface.progress import Progress
 
+# Unbuffered, what is printed fails at once; as users run it, when the rest is written out at the end.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -155,9 +158,50 @@ def test_a_stopped_command_leaves_nothing(tiny: Path, tmp_path: Path, sent: sign
 def test_a_result_that_cannot_be_printed_is_an_error(tiny: Path) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "genface", "info", "--model", str(tiny)]
-        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert result.returncode != 0
-    assert "No space left on device" in result.stderr
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
+    assert result.returncode == 2
+    assert result.stderr == "genface: error: No space left on device\n"
+
+
+def test_a_reader_that_has_gone_ends_the_command_in_silence(tiny: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "genface", "info", "--model", str(tiny)]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+@pytest.mark.parametrize(("n", "code"), [(3, 0), (0, 2)])
+def test_stderr_may_be_closed(tiny: Path, tmp_path: Path, n: int, code: int) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "genface",
+        "--model",
+        str(tiny),
+        "--n",
+        str(n),
+        "--out",
+        str(tmp_path / "faces.zip"),
+    ]
+    result = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *command], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert result.returncode == code
+    assert ("3 images" in result.stdout) == (code == 0)
+    assert "error" not in result.stdout
+
+
+def test_progress_without_stderr_only_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    now = 0.0
+    progress = Progress(100, clock=lambda: now)
+    now = 20.0
+    progress(40)
+    progress.finish()
+    assert progress.images_per_second == pytest.approx(2)
 
 
 def test_progress_without_a_terminal_is_an_occasional_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,8 +177,8 @@ def test_a_failed_replacement_keeps_the_old(generator: Generator, tmp_path: Path
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_memory_does_not_grow_with_n(generator: Generator, tmp_path: Path) -> None:
-    """However slow the writer is, only so many jobs are drawn ahead of it."""
+def test_only_so_many_jobs_are_drawn_ahead_of_the_writer(generator: Generator, tmp_path: Path) -> None:
+    """However slow the writer is: encoded pictures must not pile up in memory."""
     ahead: list[int] = []
     drawn: Any = Counting(generator)
     draw_archive(

@@ -47,6 +47,8 @@ def test_a_stranger_has_no_card() -> None:
         ({"genface.z_dim": "-1"}, "z_dim"),
         ({"genface.parity": "[1]"}, "parity"),
         ({"genface.parity": "{"}, "parity"),
+        ({"genface.parity": '{"max_abs": NaN}'}, "parity"),
+        ({"genface.parity": "[" * 200_000}, "parity"),
         ({"genface.preparation": '{"size": 64, "crop": "none"}'}, "crop"),
         ({"genface.preparation": '{"crop": "center"}'}, "preparation"),
     ],

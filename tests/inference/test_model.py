@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ import genface
 from genface.errors import UserError
 from genface.latents import latents
 from genface.model import Generator
+from genface.photos import Preparation
 
 SaveVariant = Callable[..., Path]
 
@@ -125,12 +127,21 @@ def test_what_cannot_be_inferred_is_said(
         Generator(save_variant(form, card=None, **options))
 
 
-@pytest.mark.parametrize("change", [{"z_dim": 9}, {"resolution": 32}])
+@pytest.mark.parametrize("change", [{"z_dim": 9}, {"resolution": 32}, {"preparation": Preparation(size=32)}])
 def test_metadata_that_contradicts_the_graph(
-    save_variant: SaveVariant, tiny_maker: dict[str, Any], change: dict[str, int]
+    save_variant: SaveVariant, tiny_maker: dict[str, Any], change: dict[str, Any]
 ) -> None:
     with pytest.raises(UserError, match=r"metadata says .*export it again"):
         Generator(save_variant(card=replace(tiny_maker["CARD"], **change)))
+
+
+def test_metadata_that_is_no_text(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "gen.onnx"
+    graph = tiny.read_bytes()
+    assert graph.count(b"none, random weights") == 1
+    path.write_bytes(graph.replace(b"none, random weights", b"n\xffne, random weights"))
+    with pytest.raises(UserError, match=r"gen\.onnx: its metadata is damaged: .*not UTF-8"):
+        Generator(path)
 
 
 def test_values_that_are_not_finite(save_variant: SaveVariant) -> None:
@@ -174,6 +185,13 @@ def test_missing_model_and_folder(tmp_path: Path) -> None:
         Generator(tmp_path / "gen.onnx")
     with pytest.raises(UserError, match="is a folder"):
         Generator(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gen.onnx")
+    with pytest.raises(UserError, match="not a regular file"):
+        Generator(tmp_path / "gen.onnx")
 
 
 def test_weights_in_another_file_are_refused(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

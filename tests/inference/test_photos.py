@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -168,6 +170,18 @@ def test_what_is_broken_is_named(data: bytes, reason: str) -> None:
         decode(data, "some/photo.png")
     assert caught.value.name == "some/photo.png"
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_broken_whatever_the_warnings_filter_says() -> None:
+    with pytest.raises(BrokenImageError, match="declares more than"):
+        decode(png_of_size(10_000, 10_000), "a.png")
+
+
+def test_importing_leaves_the_warnings_filter_alone() -> None:
+    code = "import warnings, genface.photos; print([f for f in warnings.filters if 'PIL' in f[2].__module__])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
 @settings(max_examples=150, deadline=None)

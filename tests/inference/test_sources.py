@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from genface import sources
@@ -88,7 +93,16 @@ def test_a_strangers_manifest_is_left_alone(tmp_path: Path, fill: Fill, manifest
 
 
 @both
-@pytest.mark.parametrize("manifest", [b"{", b"", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"{",
+        b"",
+        b"\xff\xfe",
+        b"[" * 200_000,
+        *(b'{"kind": "a", "n": %s}' % n for n in (b"NaN", b"-Infinity", b"1e999")),
+    ],
+)
 def test_a_damaged_manifest_is_an_error(tmp_path: Path, fill: Fill, manifest: bytes) -> None:
     with pytest.raises(UserError, match=r"manifest\.json is not valid JSON"):
         open_source(fill(tmp_path / "src", {"a.png": picture(), "manifest.json": manifest}))
@@ -103,6 +117,27 @@ def test_what_is_too_large_is_broken_not_read(tmp_path: Path, fill: Fill, monkey
         pytest.raises(BrokenImageError, match=r"^bomb\.png: over 1 MiB"),
     ):
         source.read("bomb.png")
+
+
+@both
+def test_a_manifest_that_is_too_large_is_an_error(tmp_path: Path, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1 << 20)
+    with pytest.raises(UserError, match=r"src.*: its manifest\.json is over 1 MiB"):
+        open_source(fill(tmp_path / "src", {"a.png": picture(), "manifest.json": b" " * (2 << 20)}))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_broken_not_waited_for(tmp_path: Path, linked: bool) -> None:
+    folder = fill_folder(tmp_path / "src", {"a.png": picture()})
+    pipe = tmp_path / "pipe" if linked else folder / "z.png"
+    os.mkfifo(pipe)
+    if linked:
+        (folder / "z.png").symlink_to(pipe)
+    with open_source(folder) as source, pytest.raises(BrokenImageError, match=r"^z\.png: not a regular file"):
+        source.read("z.png")
+    with pytest.raises(UserError, match="neither a folder nor a regular file"):
+        open_source(pipe)
 
 
 def test_links_are_followed_once(tmp_path: Path) -> None:
@@ -151,7 +186,7 @@ def test_paths_that_are_no_source(tmp_path: Path) -> None:
         open_source(tmp_path / "nowhere")
     photo = tmp_path / "photo.png"
     photo.write_bytes(picture())
-    with pytest.raises(UserError, match="neither a folder nor"):
+    with pytest.raises(UserError, match=r"neither a folder nor a readable \.zip"):
         open_source(photo)
 
 
@@ -169,8 +204,50 @@ def test_a_zip_with_a_damaged_directory(tmp_path: Path) -> None:
     path = fill_zip(tmp_path / "src", {"a.png": picture()})
     data = path.read_bytes()
     path.write_bytes(data.replace(b"PK\x01\x02", b"PK\x09\x09"))
-    with pytest.raises(UserError, match=r"src\.zip: not a readable \.zip"):
+    with pytest.raises(UserError, match=r"src\.zip: .*readable \.zip"):
         open_source(path)
+
+
+@pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), ValueError("negative seek"), struct.error("short")])
+def test_whatever_a_damaged_zip_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    path = fill_zip(tmp_path / "src", {"a.png": picture(), "manifest.json": b"{}"})
+    opened: list[zipfile.ZipFile] = []
+
+    def fail(archive: zipfile.ZipFile, _name: str) -> bytes:
+        opened.append(archive)
+        raise error
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", fail)
+    with pytest.raises(UserError, match=r"src\.zip: .*readable \.zip"):
+        open_source(path)
+    assert opened[0].fp is None  # closed
+
+
+def test_a_zip_of_several_disks(tmp_path: Path) -> None:
+    path = fill_zip(tmp_path / "src", {"a.png": picture()})
+    data = path.read_bytes()
+    # A locator of the ZIP64 record, before the end record, that counts two disks.
+    path.write_bytes(data[:-22] + struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 2) + data[-22:])
+    with pytest.raises(UserError, match=r"src\.zip: .*readable \.zip"):
+        open_source(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_fuzzed_zip_is_read_or_refused(data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("manifest.json", b'{"kind": "a"}')
+        archive.writestr("a.png", b"pixels")
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "src.zip")
+        path.write_bytes(content)
+        with suppress(UserError), open_source(path) as source:
+            for name in source.names:
+                source.read(name)
 
 
 def test_a_zip_with_a_damaged_manifest(tmp_path: Path) -> None:
@@ -180,7 +257,7 @@ def test_a_zip_with_a_damaged_manifest(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[start : start + 12] = b"\xff" * 12
     path.write_bytes(data)
-    with pytest.raises(UserError, match=r"src\.zip: not a readable \.zip"):
+    with pytest.raises(UserError, match=r"src\.zip: .*readable \.zip"):
         open_source(path)
 
 

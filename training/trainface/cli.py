@@ -60,12 +60,12 @@ def data(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Write the prepared faces of SRC as a file of their own."""
-    from genface.archive import check_free
+    from genface.archive import PREPARED_KIND, check_free
     from trainface.dataset import write_prepared
 
     if out.resolve() == Path(src).resolve():
         raise UserError(f"{out}: is the source itself; give another --out")
-    check_free(out, force=force)
+    check_free(out, force=force, kind=PREPARED_KIND)
     faces = _open_with_progress(src, size, on_broken)
     write_prepared(faces, out, force=force)
     print(f"{out}: {len(faces)} faces, {faces.preparation}")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from genface.archive import PREPARED_KIND, open_archive
 from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
-from genface.photos import OnBroken, Preparation, PreparedFace, prepare_many, settle_broken
+from genface.photos import DECODING_VERSION, OnBroken, Preparation, PreparedFace, prepare_many, settle_broken
 from genface.sources import MANIFEST, PictureSource, open_source
 from trainface import atomic, cartoons
 
@@ -112,7 +112,7 @@ def write_prepared(faces: FaceSet, path: Path, *, force: bool) -> None:
         "preparation": faces.preparation.to_dict(),
         "notes": faces.notes,
     }
-    with open_archive(path, force=force) as write:
+    with open_archive(path, force=force, kind=PREPARED_KIND) as write:
         write(MANIFEST, json.dumps(manifest, indent=1).encode())
         for index, pixels in enumerate(faces.images):
             write(f"{index:06d}.png", encode_png(pixels, None))
@@ -150,7 +150,7 @@ def _refuse_other_preparation(source: PictureSource, preparation: Preparation) -
 
 
 def _key(content_lines: list[str], preparation: Preparation) -> str:
-    record = json.dumps([_ENTRY_FORMAT, content_lines, preparation.to_dict()], sort_keys=True)
+    record = json.dumps([_ENTRY_FORMAT, DECODING_VERSION, content_lines, preparation.to_dict()], sort_keys=True)
     return hashlib.sha256(record.encode()).hexdigest()
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from genface.cores import usable_cores
+
 
 class Extractor(ABC):
     """Faces to features, one row each, independent of which faces share a block."""
@@ -25,10 +27,10 @@ class Extractor(ABC):
     """How pixels reach the network, in words."""
     weights_sha256: str | None
     """SHA-256 of the weights' file; None where there are none."""
-    distance_name: str
-    """What the Frechet distance in these features may be called."""
     dtype: type[np.generic] = np.float32
     device: str = "cpu"
+    cached: ClassVar[bool] = True
+    """False: the features cost no more than decoding the pictures, and are not worth the room on the disk."""
 
     @abstractmethod
     def features(self, block: NDArray[np.uint8]) -> NDArray[Any]:
@@ -52,13 +54,15 @@ class NetworkExtractor(Extractor):
     On a CPU, cache-sized batches on one thread each beat one large batch on all threads.
     """
 
+    distance_name: str
+    """What the Frechet distance in these features may be called."""
     batch_size = 8
 
     def __init__(self, network: nn.Module) -> None:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         self._network = network.to(self.device, torch.float32)
-        self._workers = torch.get_num_threads() if self.device == "cpu" else 1
+        self._workers = usable_cores() if self.device == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
 
     @abstractmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from evalface.extractors import inception_weights
-from evalface.extractors.base import Extractor
+from evalface.extractors.base import NetworkExtractor
 from evalface.extractors.inception import Inception, Protocol
 from evalface.extractors.lite0 import Lite0
 from genface.errors import UserError
@@ -15,7 +15,9 @@ from genface.errors import UserError
 Choice = Literal["auto", "inception", "lite0"]
 
 
-def choose_extractor(choice: Choice, weights: Path | None, protocol: Protocol, say: Callable[[str], None]) -> Extractor:
+def choose_extractor(
+    choice: Choice, weights: Path | None, protocol: Protocol, say: Callable[[str], None]
+) -> NetworkExtractor:
     """Build the extractor; what a person must know about the choice goes to `say`.
 
     `auto` takes Inception if `weights` is given or the official file is on this machine, else EfficientNet-Lite0, and

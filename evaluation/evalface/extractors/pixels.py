@@ -20,8 +20,8 @@ class Pixels(Extractor):
     version = 1
     protocol = f"uint8 RGB, area mean to {MAX_SIDE} px where larger"
     weights_sha256 = None
-    distance_name = "Frechet distance (pixels)"
     dtype = np.uint8
+    cached = False
 
     def features(self, block: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if max(block.shape[1:3]) > MAX_SIDE:
