@@ -13,12 +13,6 @@ from genface.commands import new_app, run_app
 app = new_app("Score a folder or .zip of generated faces against real ones.")
 
 
-# Typer gives a lone command no name; the callback keeps `score` one of several to come.
-@app.callback()
-def evalface() -> None:
-    """Score a folder or .zip of generated faces against real ones."""
-
-
 @app.command("score")
 def score_command(
     real: Annotated[Path, typer.Argument(metavar="REAL", help="Real faces: a folder or a .zip.")],

@@ -49,13 +49,16 @@ class MainCommandGroup(TyperGroup):
 
 def new_app(help_text: str) -> typer.Typer:
     """A Typer app with plain help (rich's costs twice the start-up time); the first command is the default."""
-    return typer.Typer(
+    app = typer.Typer(
         cls=MainCommandGroup,
         help=help_text,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    # Typer makes a lone command the whole app; with a callback it stays one of several to come.
+    app.callback()(lambda: None)
+    return app
 
 
 def run_app(app: typer.Typer, name: str, argv: Sequence[str] | None = None) -> NoReturn:
