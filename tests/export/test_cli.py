@@ -143,7 +143,7 @@ def _other_torch_file(path: Path) -> None:
     ("write", "message"),
     [
         (lambda path: None, "no such checkpoint"),
-        (_folder, "no such checkpoint"),
+        (_folder, "is a folder; give the checkpoint.pt"),
         (lambda path: path.touch(), "not a checkpoint"),
         (_text, "not a checkpoint"),
         (_pickle, "not a checkpoint"),
