@@ -109,19 +109,19 @@ def test_tiny_run_learns_the_data(faces: FaceSet, tiny: Config) -> None:
 def test_every_face_is_seen_once_an_epoch(faces: FaceSet, tiny: Config) -> None:
     trainer = Trainer(tiny.with_settings({"batch": "7"}), faces, CPU)
     n = len(trainer.train_indices)
-    seen = np.concatenate(list(trainer._data.stretches(0, 3 * n)))
+    seen = np.concatenate(list(trainer.batches.stretches(0, 3 * n)))
     epochs = seen.reshape(3, n)
     for epoch in epochs:
         assert sorted(epoch) == sorted(trainer.train_indices)
     assert not np.array_equal(epochs[0], epochs[1])
-    np.testing.assert_array_equal(np.concatenate(list(trainer._data.stretches(n - 3, 9))), seen[n - 3 : n + 6])
+    np.testing.assert_array_equal(np.concatenate(list(trainer.batches.stretches(n - 3, 9))), seen[n - 3 : n + 6])
 
 
 def test_holdout_follows_content_and_stays_out(faces: FaceSet, tiny: Config) -> None:
     trainer = Trainer(tiny.with_settings({"holdout": "0.3"}), faces, CPU)
     held = set(trainer.holdout_indices)
     assert 5 < len(held) < 35
-    assert not held & set(np.concatenate(list(trainer._data.stretches(0, 500))))
+    assert not held & set(np.concatenate(list(trainer.batches.stretches(0, 500))))
     recorded = trainer.state()["data"]["holdout"]["sha256"]
     assert recorded == [faces.digests[i] for i in sorted(held)]
     # Another order and more pictures: the same contents are held out.

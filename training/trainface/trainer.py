@@ -20,6 +20,7 @@ from torch import Tensor
 from genface.errors import UserError
 from genface.latents import latents
 from trainface import augment, checkpoint, ema
+from trainface.batches import Batches
 from trainface.config import Config
 from trainface.dataset import FaceSet, split_holdout
 from trainface.device import use_bf16
@@ -67,14 +68,14 @@ class Trainer:
             batchwise_d=judges_batches(self.D),
             compiled=self.compiled,
         )
-        self._data = _Data(faces.images, self.train_indices, config, device)
+        self.batches = Batches(faces.images, self.train_indices, config, device)
 
     def step(self) -> Stats:
         """Train on one batch of reals and as many fakes; returns detached scalars."""
         config, at = self.config, self.config.progress(self.cur_nimg)
         _set_adam(self.g_opt, config.g_lr.at(at), config.beta1, config.beta2.at(at))
         _set_adam(self.d_opt, config.d_lr.at(at), config.beta1, config.beta2.at(at))
-        reals = self._data.batch(self.cur_nimg, self.rng)
+        reals = self.batches.batch(self.cur_nimg, self.rng)
         z = torch.randn(config.batch, config.z_dim, generator=self.rng, device=self.device)
 
         # One forward pass of G serves both phases: D learns from its images, then judges them again.
@@ -216,51 +217,6 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
                 schedules=_schedules(trainer),
             )
     return trainer.cur_nimg >= total_nimg
-
-
-class _Data:
-    """Batches of real images in a fresh order every epoch; the order is a function of seed and epoch alone."""
-
-    def __init__(
-        self, images: NDArray[np.uint8], indices: NDArray[np.int64], config: Config, device: torch.device
-    ) -> None:
-        self._images, self._indices, self._config, self._device = images, indices, config, device
-        # On a GPU the whole set goes to the device when it takes less than a quarter of what is free there.
-        self._resident: Tensor | None = None
-        if device.type == "cuda" and images.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
-            self._resident = torch.from_numpy(np.array(images)).to(device)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
-
-    def batch(self, cur_nimg: int, rng: torch.Generator) -> Tensor:
-        """The batch that follows `cur_nimg` images -> float32 [N, 3, H, W] in [-1, 1], channels last."""
-        num = self._config.batch
-        chosen = torch.cat(list(self.stretches(cur_nimg, num)))
-        if self._resident is not None:
-            pixels = self._resident[chosen]
-        else:
-            pixels = torch.from_numpy(self._images[chosen.numpy()])
-            if self._device.type == "cuda":
-                pixels = pixels.pin_memory().to(self._device, non_blocking=True)
-        # uint8 [N, H, W, 3] -> float32 [N, 3, H, W]; the permuted view of NHWC memory is channels_last already.
-        reals = pixels.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
-        if self._config.x_flip:
-            flip = torch.rand(num, 1, 1, 1, generator=rng, device=self._device) < 0.5
-            reals = torch.where(flip, reals.flip(3), reals)
-        return reals
-
-    def stretches(self, position: int, num: int) -> Iterator[Tensor]:
-        """`num` indices from the endless stream of shuffled epochs, from `position` on; where the images are."""
-        while num > 0:
-            epoch, offset = divmod(position, len(self._indices))
-            if epoch != self._epoch:
-                seed = np.random.SeedSequence((self._config.seed, epoch))
-                order = torch.from_numpy(np.random.default_rng(seed).permutation(self._indices))
-                # One copy an epoch, so that no step waits for the device.
-                self._order = order.to(self._device) if self._resident is not None else order
-                self._epoch = epoch
-            stretch = self._order[offset : offset + num]
-            yield stretch
-            position, num = position + len(stretch), num - len(stretch)
 
 
 class _Sums:
