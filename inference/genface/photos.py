@@ -7,9 +7,7 @@ generated pictures are always compared as the generator was taught.
 from __future__ import annotations
 
 import io
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -19,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genface.cores import usable_cores
 from genface.errors import BrokenImageError, UserError
+from genface.parallel import ordered_map
 from genface.sources import PictureSource, picture_formats
 
 CropRule = Literal["center"]
@@ -162,20 +161,8 @@ def prepare_many(
             image = prepare(image, preparation)
         return PreparedFace(name, np.asarray(image, dtype=np.uint8))
 
-    workers = workers or usable_cores()
-    waiting: deque[Future[PreparedFace]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        try:
-            for name in source.names if names is None else names:
-                waiting.append(pool.submit(prepare_one, name))
-                # A bounded window: 70,000 photos must not wait decoded in memory.
-                if len(waiting) >= 8 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    chosen = source.names if names is None else names
+    yield from ordered_map(prepare_one, chosen, workers or usable_cores(), "decode")
 
 
 def settle_broken(broken: Sequence[BrokenImageError], on_broken: OnBroken, total: int, source: object) -> list[str]:

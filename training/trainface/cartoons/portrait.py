@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genface.cores import usable_cores
+from genface.parallel import ordered_map
 from trainface.cartoons.attributes import Attributes, Jitter, draw, whole
 from trainface.cartoons.canvas import Canvas, Picture
 from trainface.cartoons.face import paint_beard, paint_ears, paint_skin, skull
@@ -58,18 +57,7 @@ def render_many(
     if workers is None:
         workers = usable_cores() if size > _MIN_SAMPLED_SIDE else 1
     workers = whole("workers", workers, 1, 1024)
-    waiting: deque[Future[NDArray[np.uint8]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="cartoon") as pool:
-        try:
-            for index in indices:
-                waiting.append(pool.submit(render, seed, index, size))
-                if len(waiting) >= 8 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    yield from ordered_map(lambda index: render(seed, index, size), indices, workers, "cartoon")
 
 
 def paint(a: Attributes, j: Jitter, size: int) -> NDArray[np.uint8]:
