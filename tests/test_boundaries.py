@@ -88,7 +88,7 @@ def test_every_import_is_declared(room: str) -> None:
     project = tomllib.loads((ROOT / ROOMS[room] / "pyproject.toml").read_text())["project"]
     extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
     declared = {re.split(r"[\[<>=]", line)[0].lower().replace("-", "_") for line in [*project["dependencies"], *extras]}
-    import_names = {"pillow": "PIL", "scikit_learn": "sklearn"}
+    import_names = {"pillow": "PIL", "scikit_learn": "sklearn", "opencv_python_headless": "cv2"}
     allowed = {import_names.get(name, name) for name in declared} | {room} | set(sys.stdlib_module_names)
     for file in sources(room):
         assert imported(file) <= allowed, file

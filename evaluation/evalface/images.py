@@ -17,7 +17,7 @@ from PIL import Image
 from genface.archive import KIND, PREPARED_KIND
 from genface.cores import usable_cores
 from genface.errors import BrokenImageError, UserError
-from genface.photos import MAX_PIXELS, Preparation, prepare_many
+from genface.photos import MAX_PIXELS, Preparation, is_faceless, prepare_many
 from genface.sources import PictureSource
 
 # Sets whose manifest tells how their pictures were prepared: drawn archives and prepared real sets.
@@ -166,14 +166,17 @@ def blocks(
     """Prepared faces in the source's order, uint8 [N, size, size, 3] with N at most `length`.
 
     Broken pictures go into `broken` by their place in the source. With `stop_at_broken` no block comes after the first
-    one, but the others are still looked at, so that `broken` names them all. Raises UserError for a face used as it is
+    one, but the others are still looked at, so that `broken` names them all; a picture without a face that the crop
+    asks for is among `broken` and stops nothing. Raises UserError for a face used as it is
     that has not the side's size.
     """
     faces: list[NDArray[np.uint8]] = []
+    stopped = False
     for index, face in enumerate(prepare_many(side.source, side.preparation)):
         if face.pixels is None:
             assert face.broken is not None
             broken[index] = face.broken
+            stopped |= stop_at_broken and not is_faceless(face.broken)
             continue
         if face.pixels.shape != (side.size, side.size, 3):
             height, width, _ = face.pixels.shape
@@ -181,12 +184,12 @@ def blocks(
                 f"{side.source}: {face.name} is {width}x{height}, but the faces of this set should be {side.size} px"
                 " square; mend the set or its manifest"
             )
-        if broken and stop_at_broken:
+        if stopped:
             faces.clear()
             continue
         faces.append(face.pixels)
         if len(faces) == length:
             yield np.stack(faces)
             faces = []
-    if faces and not (broken and stop_at_broken):
+    if faces and not stopped:
         yield np.stack(faces)

@@ -7,7 +7,7 @@ generated pictures are always compared as the generator was taught.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -17,10 +17,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genface.cores import usable_cores
 from genface.errors import BrokenImageError, UserError
+from genface.face_finder import VERSION as FINDER
+from genface.face_finder import FoundFace, find_face
 from genface.parallel import ordered_map
 from genface.sources import PictureSource, picture_formats
 
-CropRule = Literal["center"]
+CropRule = Literal["center", "face", "cat-face"]
 OnBroken = Literal["fail", "skip"]
 
 MIN_SIDE = 8
@@ -29,6 +31,8 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 1 << 26
 DECODING_VERSION = 1
 """Version of the pixels that `decode` and `prepare` make; raised by every change of one of them. Caches key on it."""
 _NAMED_AT_MOST = 20
+_NAMED_IN_A_NOTE = 5
+_FACELESS = "no face found"
 _BOMB = f"declares more than {MAX_PIXELS} pixels (a decompression bomb)"
 
 
@@ -39,7 +43,8 @@ class Preparation:
     size: int
     """Side of the square face in pixels, 8 to 1024."""
     crop: CropRule = "center"
-    """`center`: the largest centred square of the upright photo."""
+    """`center`: the largest centred square of the upright photo; `face`, `cat-face`: a square around its largest human
+    or cat face, and photos without one are left out (needs the extra `crop`)."""
     resample: Literal["lanczos"] = "lanczos"
     """The filter of the resize; Pillow's, antialiased."""
 
@@ -52,18 +57,26 @@ class Preparation:
             raise UserError(f"unknown resample filter {self.resample!r}; known: lanczos")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The record; where faces are looked for it names the finder as well, since its version fixes the pixels."""
+        return asdict(self) | ({} if self.crop == "center" else {"finder": FINDER})
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Preparation:
         """Rebuild the record from a manifest, a checkpoint or metadata; an unknown key is an error, never ignored."""
         if not isinstance(record, Mapping):
             raise UserError(f"not a preparation record: {record!r}")
+        settings = {key: value for key, value in record.items() if key != "finder"}
         known = {field.name for field in fields(cls)}
-        unknown = sorted(set(record) - known)
-        if unknown or "size" not in record:
+        unknown = sorted(set(settings) - known)
+        if unknown or "size" not in settings:
             raise UserError(f"not a preparation record (a newer version's?): {dict(record)}")
-        return cls(**record)
+        preparation = cls(**settings)
+        if preparation.to_dict().get("finder") != record.get("finder"):
+            raise UserError(
+                f"the faces were found by {record.get('finder')!r}; this version has {FINDER!r}, which would cut them"
+                " differently"
+            )
+        return preparation
 
     def __str__(self) -> str:
         return f"{self.size} px, {self.crop} crop, {self.resample}"
@@ -77,6 +90,8 @@ class PreparedFace:
     pixels: NDArray[np.uint8] | None
     """uint8 [H, W, 3], RGB."""
     broken: BrokenImageError | None = None
+    found: FoundFace | None = None
+    """What the face finder saw, where the crop asks it."""
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -128,16 +143,37 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def prepare(image: Image.Image, preparation: Preparation) -> Image.Image:
-    """Crop and resize an upright RGB picture to `preparation.size` square."""
+def prepare(image: Image.Image, preparation: Preparation, name: str = "picture") -> Image.Image:
+    """Crop and resize an upright RGB picture to `preparation.size` square.
+
+    Raises BrokenImageError (`is_faceless`) where a face is to be cut out and none is found, UserError where what finds
+    it is not installed.
+    """
+    return _prepare(image, preparation, name)[0]
+
+
+def _prepare(image: Image.Image, preparation: Preparation, name: str) -> tuple[Image.Image, FoundFace | None]:
+    if preparation.crop == "center":
+        found, crop = None, _center(image)
+    else:
+        found = find_face(image, preparation.crop)
+        if found is None:
+            raise BrokenImageError(name, _FACELESS)
+        crop = found.crop
+    return _cut(image, crop, preparation.size), found
+
+
+def _center(image: Image.Image) -> tuple[int, int, int]:
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    if image.width != image.height:
+    return (image.width - side) // 2, (image.height - side) // 2, side
+
+
+def _cut(image: Image.Image, crop: tuple[int, int, int], size: int) -> Image.Image:
+    left, top, side = crop
+    if image.size != (side, side):
         # Not resize(box=...): its filter would look beyond the crop.
         image = image.crop((left, top, left + side, top + side))
-    if side == preparation.size:
-        return image
-    return image.resize((preparation.size, preparation.size), Image.Resampling.LANCZOS)
+    return image if side == size else image.resize((size, size), Image.Resampling.LANCZOS)
 
 
 def prepare_many(
@@ -148,40 +184,78 @@ def prepare_many(
 ) -> Iterator[PreparedFace]:
     """Read, decode and prepare the pictures of `source` in threads, in the order of `names` (default: all).
 
-    With `preparation` None each picture keeps its size. A broken picture comes out as a PreparedFace with the reason;
-    what to do about it is the caller's policy (`settle_broken`).
+    With `preparation` None each picture keeps its size. A broken picture, and one without a face where the crop asks
+    for one (`is_faceless`), comes out as a PreparedFace with the reason; what to do about it is the caller's policy
+    (`settle_broken`).
     """
 
     def prepare_one(name: str) -> PreparedFace:
+        found = None
         try:
             image = decode(source.read(name), name)
+            if preparation is not None:
+                image, found = _prepare(image, preparation, name)
         except BrokenImageError as error:
             return PreparedFace(name, None, error)
-        if preparation is not None:
-            image = prepare(image, preparation)
-        return PreparedFace(name, np.asarray(image, dtype=np.uint8))
+        return PreparedFace(name, np.asarray(image, dtype=np.uint8), found=found)
 
     chosen = source.names if names is None else names
     yield from ordered_map(prepare_one, chosen, workers or usable_cores(), "decode")
 
 
+def is_faceless(error: BrokenImageError) -> bool:
+    """Whether a picture was left out for lack of a face: nothing is wrong with it, so that no policy stops at it.
+
+    It is told by the reason, since that is what caches keep of an error.
+    """
+    return error.reason == _FACELESS
+
+
 def settle_broken(broken: Sequence[BrokenImageError], on_broken: OnBroken, total: int, source: object) -> list[str]:
     """Apply the policy for broken pictures; returns the lines that tell a person what was left out.
 
-    Raises UserError naming the broken pictures when the policy is `fail`, or when nothing is left.
+    Pictures without a face are counted, whatever the policy. Raises UserError naming the broken pictures when the
+    policy is `fail`, or when nothing is left.
     """
-    if not broken:
-        return []
-    lines = [str(error) for error in broken]
-    shown = "; ".join(lines[:_NAMED_AT_MOST]) + ("; ..." if len(lines) > _NAMED_AT_MOST else "")
-    if on_broken == "fail":
+    damaged = [error for error in broken if not is_faceless(error)]
+    faceless = [error.name for error in broken if is_faceless(error)]
+    shown = "; ".join(str(error) for error in damaged[:_NAMED_AT_MOST])
+    shown += "; ..." if len(damaged) > _NAMED_AT_MOST else ""
+    if damaged and on_broken == "fail":
         raise UserError(
-            f"{source}: {len(broken)} of {total} pictures are broken: {shown}"
+            f"{source}: {len(damaged)} of {total} pictures are broken: {shown}"
             " (mend or remove them, or go on without them by --on-broken skip)"
         )
-    if len(broken) >= total:
-        raise UserError(f"{source}: all {total} pictures are broken: {shown}")
+    if broken and len(broken) >= total:
+        if not faceless:
+            raise UserError(f"{source}: all {total} pictures are broken: {shown}")
+        raise UserError(
+            f"{source}: {_FACELESS} in {len(faceless)} of {total} pictures, and {len(damaged)} are broken; a face is"
+            " found when it looks at the camera, upright and not tiny: try another --crop"
+        )
+    notes = [f"skipped broken picture {error}" for error in damaged]
+    if damaged:
+        notes.append(f"{source}: skipped {len(damaged)} of {total} pictures")
+    return notes + _count_notes((faceless, f"{_FACELESS}, left out"), total=total)
+
+
+def crop_notes(faces: Iterable[tuple[str, FoundFace]], size: int, total: int) -> list[str]:
+    """Lines that tell a person which of the photos showed several faces, and which a face too small for `size` px."""
+    seen = list(faces)
+    return _count_notes(
+        ([name for name, found in seen if found.count > 1], "several faces, the largest taken"),
+        (
+            [name for name, found in seen if 2 * found.side < size],
+            f"face smaller than {(size + 1) // 2} px, enlarged to pictures of {size} px",
+        ),
+        total=total,
+    )
+
+
+def _count_notes(*findings: tuple[Sequence[str], str], total: int) -> list[str]:
     return [
-        *(f"skipped broken picture {line}" for line in lines),
-        f"{source}: skipped {len(broken)} of {total} pictures",
+        f"{len(names)} of {total} photos: {what} ({', '.join(names[:_NAMED_IN_A_NOTE])}"
+        f"{', ...' if len(names) > _NAMED_IN_A_NOTE else ''})"
+        for names, what in findings
+        if names
     ]

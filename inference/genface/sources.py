@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder (recursive) or a .zip, both read by name, neither unpacked."""
+"""Where pictures come from: a folder (recursive), a .zip, a .tar, or a Hugging Face data set; all read by name."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ MANIFEST = "manifest.json"
 MAX_FILE_BYTES = 1 << 29
 # Formats that Pillow names but cannot decode by itself (EPS would be handed to Ghostscript), or that are no pictures.
 _NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_HUB_PREFIX = "hf:"
 
 
 class PictureSource:
-    """The pictures of a folder or a .zip, in the order of their names.
+    """The pictures of one place, in the order of their names.
 
     names: relative paths with forward slashes, sorted. Hidden files, `__MACOSX` and files whose ending is no picture's
     are left out. manifest: the parsed manifest.json at the top, if there is one (an archive or a prepared data set).
@@ -36,6 +38,10 @@ class PictureSource:
     def read(self, name: str) -> bytes:
         """The encoded bytes of one picture; thread-safe. Raises BrokenImageError when they cannot be had."""
         raise NotImplementedError
+
+    def stamp(self, name: str) -> str | None:
+        """What tells without reading a picture that its bytes are the same as before; None where nothing does."""
+        return None
 
     def close(self) -> None:
         """Release the file behind the source."""
@@ -61,8 +67,8 @@ class FolderSource(PictureSource):
         file = path / MANIFEST
         manifest = None
         if file.is_file():
-            _check_manifest_size(file.stat().st_size, path)
-            manifest = _parse_manifest(file.read_bytes(), path)
+            check_manifest_size(file.stat().st_size, path)
+            manifest = parse_manifest(file.read_bytes(), path)
         super().__init__(path, names, manifest)
 
     def read(self, name: str) -> bytes:
@@ -77,6 +83,9 @@ class FolderSource(PictureSource):
         except OSError as error:
             raise BrokenImageError(name, error.strerror or str(error)) from error
 
+    def stamp(self, name: str) -> str | None:
+        return file_stamp(self.path / name)
+
 
 class ZipSource(PictureSource):
     """The pictures inside a .zip, read in place."""
@@ -86,15 +95,16 @@ class ZipSource(PictureSource):
             try:
                 self._zip = undo.enter_context(zipfile.ZipFile(path))
                 members = {info.filename: info.file_size for info in self._zip.infolist() if not info.is_dir()}
-                _check_manifest_size(members.get(MANIFEST, 0), path)
+                check_manifest_size(members.get(MANIFEST, 0), path)
                 data = self._zip.read(MANIFEST) if MANIFEST in members else None
             except UserError:
                 raise
             except Exception as error:
                 # As below; a damaged directory leads to OSError, ValueError and struct.error as well.
-                raise UserError(f"{path}: neither a folder nor a readable .zip ({error})") from error
+                raise UserError(f"{path}: neither a folder nor a readable .zip or .tar ({error})") from error
             names = sorted(name for name in members if is_picture_name(name))
-            super().__init__(path, names, _parse_manifest(data, path) if data is not None else None)
+            super().__init__(path, names, parse_manifest(data, path) if data is not None else None)
+            self._stamp = file_stamp(path)
             undo.pop_all()  # from here on `close` closes it
 
     def read(self, name: str) -> bytes:
@@ -108,27 +118,40 @@ class ZipSource(PictureSource):
             # zlib.error, BadZipFile (CRC), RuntimeError (encrypted), NotImplementedError (unknown compression) ...
             raise BrokenImageError(name, f"cannot be unpacked ({error})") from error
 
+    def stamp(self, name: str) -> str | None:
+        return self._stamp
+
     def close(self) -> None:
         self._zip.close()
 
 
 def open_source(path: str | os.PathLike[str]) -> PictureSource:
-    """Open a folder or a .zip of pictures.
+    """Open a folder, a .zip, a .tar (.tar.gz, .tgz) or `hf:NAME[@SPLIT]` of pictures.
 
     Raises UserError when it does not exist, is something else, or holds no picture.
     """
+    if os.fspath(path).startswith(_HUB_PREFIX):
+        from genface.hub_source import HubSource
+
+        return _with_pictures(HubSource(os.fspath(path).removeprefix(_HUB_PREFIX)))
     path = Path(path)
     if path.is_dir():
-        source: PictureSource = FolderSource(path)
-    elif not path.exists():
-        raise UserError(f"{path}: no such folder or .zip")
-    elif path.is_file():
-        source = ZipSource(path)
-    else:
+        return _with_pictures(FolderSource(path))
+    if not path.exists():
+        raise UserError(f"{path}: no such folder, .zip or .tar")
+    if not path.is_file():
         raise UserError(f"{path}: neither a folder nor a regular file")
+    if path.name.lower().endswith(_TAR_ENDINGS):
+        from genface.tar_source import TarSource
+
+        return _with_pictures(TarSource(path))
+    return _with_pictures(ZipSource(path))
+
+
+def _with_pictures(source: PictureSource) -> PictureSource:
     if not source.names:
         source.close()
-        raise UserError(f"{path}: holds no pictures (looked for {', '.join(sorted(picture_endings())[:6])} and more)")
+        raise UserError(f"{source}: holds no pictures (looked for {', '.join(sorted(picture_endings())[:6])} and more)")
     return source
 
 
@@ -176,12 +199,22 @@ def _walk(root: Path) -> list[str]:
     return names
 
 
-def _check_manifest_size(size: int, path: Path) -> None:
+def file_stamp(path: Path) -> str:
+    """Size and time of a file; `missing` where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def check_manifest_size(size: int, path: Path) -> None:
+    """Raise UserError for a manifest that is too large to be read."""
     if size > MAX_FILE_BYTES:
         raise UserError(f"{path}: its {MANIFEST} is over {MAX_FILE_BYTES >> 20} MiB")
 
 
-def _parse_manifest(data: bytes, path: Path) -> dict[str, Any] | None:
+def parse_manifest(data: bytes, path: Path) -> dict[str, Any] | None:
     """A manifest.json of ours is an object with a `kind`; a stranger's file of that name is not ours to judge."""
     try:
         manifest = parse_json(data)

@@ -216,7 +216,7 @@ def test_broken_pictures(damage: str, sides: tuple[Path, Path], tmp_path: Path, 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: None, "no such folder or .zip"),
+        (lambda path: None, "no such folder, .zip or .tar"),
         (lambda path: path.mkdir(), "holds no pictures"),
         (lambda path: path.write_text("not a zip"), "neither a folder nor a readable .zip"),
         (lambda path: path.write_bytes(b""), "neither a folder nor a readable .zip"),
@@ -249,7 +249,7 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
         [*command, "missing", "too"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "evalface: error: missing: no such folder or .zip\n"
+    assert done.stderr == "evalface: error: missing: no such folder, .zip or .tar\n"
     done = subprocess.run([*command, "--help"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     for word in ("REAL", "FAKE", "--extractor", "--on-broken", "--size"):

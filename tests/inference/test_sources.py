@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from genface import sources
+from genface import sources, tar_source
 from genface.errors import BrokenImageError, UserError
 from genface.sources import is_picture_name, open_source
 
@@ -50,10 +51,31 @@ def fill_zip(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-both = pytest.mark.parametrize("fill", [fill_folder, fill_zip])
+def fill_tar(path: Path, files: dict[str, bytes], mode: str = "w", ending: str = ".tar") -> Path:
+    path = path.with_name(path.name + ending)
+    with tarfile.open(path, mode) as archive:
+        archive.addfile(folder_entry("an empty folder"))
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"./{name}")  # as `tar -c .` names it
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
 
 
-@both
+def folder_entry(name: str) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type = tarfile.DIRTYPE
+    return entry
+
+
+def fill_tgz(path: Path, files: dict[str, bytes]) -> Path:
+    return fill_tar(path, files, "w:gz", ".tar.gz")
+
+
+everywhere = pytest.mark.parametrize("fill", [fill_folder, fill_zip, fill_tar, fill_tgz])
+
+
+@everywhere
 def test_pictures_are_found_by_name_in_order(tmp_path: Path, fill: Fill) -> None:
     files = {name: picture(seed) for seed, name in enumerate(NAMES)}
     with open_source(fill(tmp_path / "src", {**dict.fromkeys(IGNORED, b"x"), **files})) as source:
@@ -64,35 +86,35 @@ def test_pictures_are_found_by_name_in_order(tmp_path: Path, fill: Fill) -> None
         assert str(source) == str(source.path)
 
 
-@both
+@everywhere
 def test_threads_may_read_one_source(tmp_path: Path, fill: Fill) -> None:
     files = {f"{seed}.png": picture(seed) for seed in range(50)}
     with open_source(fill(tmp_path / "src", files)) as source, ThreadPoolExecutor(8) as pool:
         assert list(pool.map(source.read, source.names * 5)) == [files[name] for name in source.names * 5]
 
 
-@both
+@everywhere
 @pytest.mark.parametrize("files", [{}, {"notes.txt": b"x"}])
 def test_a_source_without_pictures(tmp_path: Path, fill: Fill, files: dict[str, bytes]) -> None:
     with pytest.raises(UserError, match=r"src.*: holds no pictures"):
         open_source(fill(tmp_path / "src", files))
 
 
-@both
+@everywhere
 def test_a_manifest_of_ours_is_read(tmp_path: Path, fill: Fill) -> None:
     files = {"a.png": picture(), "manifest.json": b'{"kind": "genface-archive", "n": 1}'}
     with open_source(fill(tmp_path / "src", files)) as source:
         assert source.manifest == {"kind": "genface-archive", "n": 1}
 
 
-@both
+@everywhere
 @pytest.mark.parametrize("manifest", [b"[1, 2]", b'{"name": "a web app"}'])
 def test_a_strangers_manifest_is_left_alone(tmp_path: Path, fill: Fill, manifest: bytes) -> None:
     with open_source(fill(tmp_path / "src", {"a.png": picture(), "manifest.json": manifest})) as source:
         assert source.manifest is None
 
 
-@both
+@everywhere
 @pytest.mark.parametrize(
     "manifest",
     [
@@ -108,9 +130,10 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, fill: Fill, manifest: by
         open_source(fill(tmp_path / "src", {"a.png": picture(), "manifest.json": manifest}))
 
 
-@both
+@everywhere
 def test_what_is_too_large_is_broken_not_read(tmp_path: Path, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1 << 20)
+    monkeypatch.setattr(tar_source, "MAX_FILE_BYTES", 1 << 20)
     bomb = bytes(2 << 20)  # 2 kB in the .zip
     with (
         open_source(fill(tmp_path / "src", {"bomb.png": bomb})) as source,
@@ -119,7 +142,7 @@ def test_what_is_too_large_is_broken_not_read(tmp_path: Path, fill: Fill, monkey
         source.read("bomb.png")
 
 
-@both
+@everywhere
 def test_a_manifest_that_is_too_large_is_an_error(tmp_path: Path, fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 1 << 20)
     with pytest.raises(UserError, match=r"src.*: its manifest\.json is over 1 MiB"):
@@ -292,3 +315,125 @@ def test_an_encrypted_zip(tmp_path: Path) -> None:
 )
 def test_is_picture_name(name: str, expected: bool) -> None:
     assert is_picture_name(name) is expected
+
+
+def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
+    for fill in (fill_folder, fill_zip, fill_tar):
+        path = fill(tmp_path / "src", {"a.png": picture()})
+        with open_source(path) as source:
+            before = source.stamp("a.png")
+        with open_source(path) as source:
+            assert source.stamp("a.png") == before
+        os.utime(path / "a.png" if path.is_dir() else path, ns=(1, 1))
+        with open_source(path) as source:
+            assert source.stamp("a.png") != before
+
+
+@pytest.mark.parametrize("cut", [1, 511, 512, 700, 1024 + 512 + 100, 1024 + 512 + 512])
+def test_a_tar_that_ends_early_is_refused(tmp_path: Path, cut: int) -> None:
+    """Within a picture, between two, within a header: none may be missing in silence."""
+    path = fill_tar(tmp_path / "src", {"a.png": picture(0), "b.png": picture(1)})
+    with tarfile.open(path) as archive:
+        end = archive.getmembers()[-1].offset_data + 1024  # of the second picture, of 800 odd bytes
+    path.write_bytes(path.read_bytes()[: end - cut])
+    with pytest.raises(UserError, match=r"src\.tar: cannot be read as a \.tar"):
+        open_source(path)
+
+
+def test_a_tar_without_its_end_mark_is_refused(tmp_path: Path) -> None:
+    path = fill_tar(tmp_path / "src", {"a.png": picture(0)})
+    with tarfile.open(path) as archive:
+        end = archive.getmembers()[-1].offset_data + 1024
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(UserError, match=r"cut off at byte"):
+        open_source(path)
+
+
+def test_a_damaged_header_does_not_end_a_tar(tmp_path: Path) -> None:
+    path = fill_tar(tmp_path / "src", {"a.png": picture(0), "b.png": picture(1)})
+    with tarfile.open(path) as archive:
+        header = archive.getmembers()[-1].offset
+    data = bytearray(path.read_bytes())
+    data[header + 10] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"src\.tar: .*damaged"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"", lambda data: b"text" * 300])
+@pytest.mark.parametrize("fill", [fill_tar, fill_tgz])
+def test_what_is_no_tar_is_refused(tmp_path: Path, fill: Fill, damage: Callable[[bytes], bytes]) -> None:
+    path = fill(tmp_path / "src", {"a.png": picture()})
+    if fill is fill_tar and damage(b"x" * 100):
+        path.write_bytes(damage(path.read_bytes()[:2000]))
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"src\.tar(\.gz)?: cannot be read as a \.tar"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_what_is_no_plain_file_in_a_tar_is_broken(tmp_path: Path, kind: bytes) -> None:
+    path = tmp_path / "src.tar"
+    with tarfile.open(path, "w") as archive:
+        for name, member_kind in (("a.png", tarfile.REGTYPE), ("b.png", kind)):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = member_kind, "/etc/passwd"
+            archive.addfile(entry)
+    with open_source(path) as source:
+        assert source.names == ["a.png", "b.png"]
+        with pytest.raises(BrokenImageError, match=r"^b\.png: (a link to /etc/passwd inside|not a regular file)"):
+            source.read("b.png")
+
+
+def test_nothing_leaves_a_tar(tmp_path: Path) -> None:
+    """Members are never written anywhere; those that climb out are hidden by their dots, as in a .zip."""
+    path = tmp_path / "src.tar"
+    with tarfile.open(path, "w") as archive:
+        for name in ("../up.png", "/abs.png", "x/../../y.png", "ok.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 3
+            archive.addfile(entry, io.BytesIO(b"abc"))
+    before = sorted(tmp_path.rglob("*"))
+    with open_source(path) as source:
+        assert source.names == ["/abs.png", "ok.png"]
+        assert source.read("/abs.png") == b"abc"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_of_one_name_the_last_member_counts(tmp_path: Path) -> None:
+    path = fill_tar(tmp_path / "src", {"a.png": picture(0)})
+    with tarfile.open(path, "a") as archive:
+        entry = tarfile.TarInfo("a.png")
+        entry.size = 3
+        archive.addfile(entry, io.BytesIO(b"new"))
+    with open_source(path) as source:
+        assert source.names == ["a.png"]
+        assert source.read("a.png") == b"new"
+
+
+def test_a_bomb_in_a_tgz_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar_source, "_MIN_UNPACKED_BYTES", 1 << 20)
+    path = fill_tgz(tmp_path / "src", {"a.png": bytes(8 << 20)})
+    with pytest.raises(UserError, match=r"more than 100 times its size \(a decompression bomb\)"):
+        open_source(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_fuzzed_tar_is_read_or_refused(data: st.DataObject) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in (("manifest.json", b'{"kind": "a"}'), ("a.png", b"pixels")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    content = bytearray(buffer.getvalue()[:4096])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "src.tar")
+        path.write_bytes(content)
+        with suppress(UserError), open_source(path) as source:
+            for name in source.names:
+                source.read(name)
