@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from genface.photos import Preparation
-from trainface.config import Config, preset
-from trainface.dataset import FaceSet
+from trainface.config import Config
+from trainface.data.dataset import FaceSet
+from trainface.presets import preset
 
 
 @pytest.fixture(autouse=True)

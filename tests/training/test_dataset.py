@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import tarfile
+import types
 import zipfile
 from pathlib import Path
 
@@ -14,10 +17,12 @@ from PIL import Image
 from genface.errors import UserError
 from genface.photos import Preparation
 from genface.sources import open_source
-from trainface import cartoons, dataset
-from trainface.dataset import open_faces, write_prepared
+from trainface import cartoons
+from trainface.data import cache_entry, dataset
+from trainface.data.dataset import open_faces, write_prepared
 
 P16 = Preparation(size=16)
+drawn = types.SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "inference" / "draw_faces.py")))
 
 
 def as_zip(folder: Path, path: Path) -> Path:
@@ -107,7 +112,7 @@ def test_a_full_disk_is_an_error_not_a_signal(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(dataset, "_write_header", full)
+    monkeypatch.setattr(cache_entry, "_write_header", full)
     with pytest.raises(OSError, match="No space left") as caught:
         open_faces(str(photos), P16)
     assert caught.value.filename == str(private_cache)
@@ -212,3 +217,102 @@ def test_other_formats_and_modes_come_in(tmp_path: Path) -> None:
     assert len(faces) == 5
     reference = np.asarray(picture.convert("RGB").resize((16, 16), Image.Resampling.LANCZOS)).astype(int)
     assert np.abs(faces.images[faces.names.index("deep.png")].astype(int) - reference).max() <= 1
+
+
+def test_a_tar_gives_the_same_faces(photos: Path, tmp_path: Path) -> None:
+    from_folder = open_faces(str(photos), P16)
+    for ending, mode in ((".tar", "w"), (".tar.gz", "w:gz")):
+        path = tmp_path / f"photos{ending}"
+        with tarfile.open(path, mode) as archive:
+            archive.add(photos, ".")
+        from_tar = open_faces(str(path), P16)
+        assert from_tar.names == from_folder.names
+        assert from_tar.key == from_folder.key
+
+
+def test_a_hugging_face_set_gives_the_same_faces(photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="the extra hf is not installed")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf-cache")
+    rows = [{"bytes": file.read_bytes(), "path": None} for file in sorted(photos.rglob("*.png"))]
+    datasets.Dataset.from_dict({"image": rows}).to_parquet(tmp_path / "set.parquet")
+    faces = open_faces(f"hf:{tmp_path / 'set.parquet'}", P16)
+    from_folder = open_faces(str(photos), P16)
+    np.testing.assert_array_equal(faces.images, from_folder.images)
+    assert faces.digests == from_folder.digests
+    assert faces.name == "set.parquet"
+    assert open_faces(f"hf:{tmp_path / 'set.parquet'}", P16).key == faces.key
+
+
+def test_the_keys_of_centre_crops_are_what_they_always_were() -> None:
+    """Golden: made by the first version, so that its caches stay good."""
+    plan = cache_entry.Plan(preparation=P16, augment=None, on_broken="fail", progress=None)
+    assert dataset._key(["a b"], plan) == "ac458f8771720722c38a94e41e4d89b161a8af68d119cfc5f4c352fe53cf7d23"
+
+
+def test_entries_without_the_newer_facts_are_read(photos: Path, private_cache: Path) -> None:
+    (photos / "bad.png").write_text("no picture")
+    faces = open_faces(str(photos), P16, on_broken="skip")
+    (file,) = private_cache.glob("*/index.json")
+    index = json.loads(file.read_text())
+    del index["skipped"], index["augment"]
+    file.write_text(json.dumps(index))
+    assert open_faces(str(photos), P16, on_broken="skip").key == faces.key
+    with pytest.raises(UserError, match="1 of 25"):
+        open_faces(str(photos), P16)
+
+
+@pytest.fixture
+def snapshots(tmp_path: Path) -> Path:
+    """Six snapshots: four with a face, one with two, one with none."""
+    pytest.importorskip("cv2", reason="the extra crop is not installed")
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    for index in range(4):
+        drawn.snapshot((drawn.human_face(120), (60 * index, 50 * index))).save(folder / f"{index}.png")
+    drawn.snapshot((drawn.human_face(120), (20, 20)), (drawn.human_face(200), (350, 200))).save(folder / "two.png")
+    drawn.snapshot().save(folder / "none.png")
+    return folder
+
+
+def test_faces_are_cut_out_and_counted(snapshots: Path) -> None:
+    faces = open_faces(str(snapshots), Preparation(size=128, crop="face"))
+    assert faces.names == ["0.png", "1.png", "2.png", "3.png", "two.png"]
+    assert faces.images.shape == (5, 128, 128, 3)
+    assert faces.notes == [
+        "1 of 6 photos: no face found, left out (none.png)",
+        "1 of 6 photos: several faces, the largest taken (two.png)",
+    ]
+    tiny = open_faces(str(snapshots), Preparation(size=256, crop="face"))
+    assert tiny.notes[2].startswith("4 of 6 photos: face smaller than 128 px, enlarged to pictures of 256 px (0.png")
+    # One face, wherever it was: the crops are nearer to each other than to a crop of nothing.
+    first, other = (faces.images[index].astype(int) for index in (1, 2))
+    assert np.abs(first - other).mean() < np.abs(first - drawn.BACKGROUND).mean() / 2
+
+
+def test_photos_without_a_face_do_not_make_an_entry_stale(snapshots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preparation = Preparation(size=32, crop="face")
+    first = open_faces(str(snapshots), preparation)
+
+    def no_decoding(*_: object) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(dataset, "prepare_many", no_decoding)
+    assert open_faces(str(snapshots), preparation).notes == first.notes
+
+
+def test_faces_that_were_cut_out_are_not_cut_again(snapshots: Path, tmp_path: Path) -> None:
+    preparation = Preparation(size=64, crop="face")
+    faces = open_faces(str(snapshots), preparation)
+    write_prepared(faces, tmp_path / "real.zip", force=False)
+    again = open_faces(str(tmp_path / "real.zip"), preparation)
+    assert again.digests == faces.digests
+    assert again.preparation == preparation
+    with pytest.raises(UserError, match=r"64 px, face crop.*wants 64 px, center crop.*size and crop"):
+        open_faces(str(tmp_path / "real.zip"), Preparation(size=64))
+
+
+def test_a_set_without_any_face_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("cv2", reason="the extra crop is not installed")
+    drawn.snapshot().save(tmp_path / "none.png")
+    with pytest.raises(UserError, match=r"no face found in 1 of 1 pictures.*another --crop"):
+        open_faces(str(tmp_path), Preparation(size=32, crop="face"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import torch
 from torch import nn
 
 from genface.errors import UserError
-from trainface import augment, checkpoint, ema
+from trainface import checkpoint
 from trainface import run as run_folder
-from trainface.config import Config, preset
-from trainface.dataset import FaceSet, split_holdout
-from trainface.logbook import Logbook, sheet
-from trainface.trainer import Trainer, train
+from trainface.config import Config
+from trainface.data.dataset import FaceSet, split_holdout
+from trainface.logbook import Logbook
+from trainface.loop import train
+from trainface.presets import preset
+from trainface.step import Stats
+from trainface.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -150,34 +154,88 @@ def test_other_settings_or_data_are_refused_on_resume(faces: FaceSet, tiny: Conf
         Trainer(tiny, FaceSet(**vars(faces) | {"key": "1" * 64}), CPU).load_state(state)
 
 
-def test_divergence_stops_the_run_and_keeps_the_checkpoint(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
-    trainer = Trainer(tiny, faces, CPU)
-    train(trainer, tmp_path, Logbook(tmp_path, 0))
-    before = (tmp_path / "checkpoint.pt").read_bytes()
+def spoil(trainer: Trainer) -> None:
     with torch.no_grad():
         next(trainer.G.parameters()).fill_(float("nan"))
+
+
+def test_without_a_guard_divergence_stops_the_run_and_keeps_the_checkpoint(
+    faces: FaceSet, tiny: Config, tmp_path: Path
+) -> None:
+    trainer = Trainer(tiny.with_settings({"guard": "false"}), faces, CPU)
+    train(trainer, tmp_path, Logbook(tmp_path, 0))
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    spoil(trainer)
     trainer.cur_nimg = 0
     with pytest.raises(UserError, match="diverged"):
         train(trainer, tmp_path, Logbook(tmp_path, 0))
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
 
 
-def test_ema_halves_the_distance_in_a_half_life() -> None:
-    average, model = nn.Linear(3, 3), nn.Linear(3, 3)
-    start, goal = average.weight.detach().clone(), model.weight.detach().clone()
-    for _ in range(100):
-        ema.update(average, model, ema.decay(10, 1_000_000, halflife_kimg=1.0))
-    torch.testing.assert_close(average.weight.detach(), (start + goal) / 2)
+def test_the_guard_rolls_back_and_the_run_ends_well(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
+    trainer, logbook = Trainer(tiny, faces, CPU), Logbook(tmp_path, 0)
+    step, steps = trainer.step, 0
+
+    def step_that_fails_once() -> Stats:
+        nonlocal steps
+        steps += 1
+        if steps == 30:
+            spoil(trainer)
+        return step()
+
+    trainer.step = step_that_fails_once  # type: ignore[method-assign]
+    assert train(trainer, tmp_path, logbook)
+    assert steps > 50, "the spoilt tick was done again"
+    assert trainer.has_finite_weights()
+    assert trainer.guard.factors.g_lr == 0.5
+    entries = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    events = [entry["event"] for entry in entries if "event" in entry]
+    assert any("not finite" in event for event in events)
+    assert any("rolled back from 0.3 to" in event for event in events)
 
 
-def test_ema_averages_running_statistics_and_copies_counters() -> None:
-    average, model = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
-    model(torch.randn(8, 2, 4, 4) + 3)
-    ema.update(average, model, 0.5)
-    assert average.running_mean is not None
-    assert model.running_mean is not None
-    torch.testing.assert_close(average.running_mean, model.running_mean / 2)
-    assert average.num_batches_tracked == 1
+def test_a_step_with_gradients_that_are_not_finite_changes_nothing(faces: FaceSet, tiny: Config) -> None:
+    trainer = Trainer(tiny, faces, CPU)
+    trainer.step()
+    weights, moments = flat(trainer.D), trainer.d_opt.state_dict()["state"][0]["exp_avg_sq"].clone()
+    loss = trainer._phases._d_loss
+    trainer._phases._d_loss = lambda *inputs: (loss(*inputs)[0] * float("inf"), loss(*inputs)[1])
+    stats = trainer.step()
+    assert stats["d_dropped"] == 1
+    assert torch.equal(flat(trainer.D), weights)
+    assert torch.equal(trainer.d_opt.state_dict()["state"][0]["exp_avg_sq"], moments)
+    assert stats["g_dropped"] == 0
+
+
+def test_d_is_left_out_while_its_loss_is_low(faces: FaceSet) -> None:
+    config = preset("tiny-dcgan").with_settings({"skip_d_below": "1.3", "precision": "fp32"})
+    trainer = Trainer(config, faces, CPU)
+    for _ in range(30):
+        before = flat(trainer.D)
+        stats = trainer.step()
+        assert bool(stats["d_skipped"]) == bool(stats["d_loss"] < 1.3) == torch.equal(flat(trainer.D), before)
+
+
+def test_more_steps_of_d_see_more_reals(faces: FaceSet) -> None:
+    trainer = Trainer(preset("tiny-dcgan").with_settings({"d_steps": "3"}), faces, CPU)
+    trainer.step()
+    assert (trainer.cur_nimg, trainer.step_index) == (24, 1)
+    assert trainer.d_opt.state_dict()["state"][0]["step"] == 3
+    assert trainer.g_opt.state_dict()["state"][0]["step"] == 1
+
+
+GOLDEN = {
+    "tiny": {"d_loss": 0.75357, "r1": 0.48192, "r2": 0.60448, "g_loss": 0.75445, "d_grad_norm": 3.2983},
+    "tiny-dcgan": {"d_loss": 1.4781, "g_loss": 0.68616, "d_grad_norm": 7.3353, "g_grad_norm": 4.8191},
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_losses_of_a_fixed_run_are_golden(name: str, faces: FaceSet) -> None:
+    """The fifth step's scalars in fp32: other processors add in another order, and five steps let that grow: 1 %."""
+    trainer = Trainer(preset(name).with_settings({"precision": "fp32"}), faces, CPU)
+    stats = [trainer.step() for _ in range(5)][-1]
+    assert {key: stats[key].item() for key in GOLDEN[name]} == pytest.approx(GOLDEN[name], rel=1e-2)
 
 
 def test_sample_does_not_depend_on_the_batch(faces: FaceSet, tiny: Config) -> None:
@@ -213,13 +271,6 @@ def test_augmentation_reaches_both_kinds_of_discriminator(faces: FaceSet) -> Non
         assert abs(losses[0] - losses[1]) > 1e-5, name
 
 
-def test_halves_of_a_draw_act_like_the_whole() -> None:
-    drawn = augment.draw(6, 8, 0.8, torch.Generator().manual_seed(0), CPU)
-    images = torch.rand(6, 3, 8, 8)
-    apart = [augment.apply(part, half) for part, half in zip(images.chunk(2), drawn.halves(), strict=True)]
-    torch.testing.assert_close(torch.cat(apart), augment.apply(images, drawn))
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile on a CPU needs g++")
 def test_compiled_steps_match_eager(faces: FaceSet, tiny: Config) -> None:
@@ -230,13 +281,6 @@ def test_compiled_steps_match_eager(faces: FaceSet, tiny: Config) -> None:
         trainer = Trainer(tiny.with_settings({"compile": switch, "precision": "fp32"}), faces, CPU)
         losses.append([trainer.step()["d_loss"].item() for _ in range(20)])
     assert losses[0] == pytest.approx(losses[1], rel=2e-3)
-
-
-def test_log_forgets_what_a_killed_run_did_after_its_checkpoint(tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
-    log.write_bytes(b'{"kimg": 64.224, "seconds": 1}\n[1]\n\xff\xfe\n{"kimg": 64.3, "seconds": 2}\n{"kimg": 0.3, "sec')
-    Logbook(tmp_path, 64_224)  # 64.224 * 1000 is a little more than 64224
-    assert log.read_text() == '{"kimg": 64.224, "seconds": 1}\n'
 
 
 def test_a_damaged_checkpoint_is_a_plain_error(faces: FaceSet, tiny: Config) -> None:
@@ -256,9 +300,3 @@ def test_another_kind_of_device_begins_a_new_stream(faces: FaceSet, tiny: Config
     assert resumed.cur_nimg == 8
     assert resumed.rng.initial_seed() != tiny.seed
     resumed.step()
-
-
-def test_sheet_lays_pictures_out_row_by_row() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    pixels = np.asarray(sheet(images))[::2, ::2, 0]
-    np.testing.assert_array_equal(pixels, [[0, 1], [2, 255]])

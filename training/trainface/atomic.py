@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 
 def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
-    """Let `fill` write the file under a temporary name, fsync it, rename it to `path`.
+    """Let `fill` write the file under a temporary name, fsync it, rename it to `path`, fsync the folder.
 
     Raises OSError naming `path` when that fails, e.g. on a full disk; what was there before stays.
     """
@@ -25,6 +26,7 @@ def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -34,3 +36,13 @@ def write_text(path: Path, text: str) -> None:
 
 def _put(file: BinaryIO, data: bytes) -> None:
     file.write(data)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the new name on the disk, so that a power cut does not bring the old file back; not every system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 import zipfile
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,13 +15,22 @@ import torch
 
 from genface.errors import UserError
 from trainface import atomic
+from trainface.config import Config
 
 KIND = "trainface-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+KEPT_FOLDER = "checkpoints"
+RESERVE_BYTES = 64_000_000
+"""Room that a checkpoint leaves on the disk for the run's small files, and for whoever else works there."""
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write `state`; a full disk is an OSError that names the file, and leaves the previous checkpoint as it was."""
+    """Write `state`.
+
+    Where the disk has no room for it and a reserve, older kept checkpoints go first. A full disk is an OSError that
+    names the file, and leaves the previous checkpoint as it was.
+    """
+    _make_room(path, _bytes_in(state))
 
     def fill(file: BinaryIO) -> None:
         try:
@@ -31,10 +42,43 @@ def save(state: dict[str, Any], path: Path) -> None:
     atomic.write(path, fill)
 
 
+def keep_copy(run: Path, cur_nimg: int, keep: int) -> None:
+    """Keep the run's checkpoint.pt of `cur_nimg` images as `checkpoints/<cur_nimg>.pt`, the newest `keep` of them."""
+    assert keep > 0, "a configuration keeps at least one"
+    folder = run / KEPT_FOLDER
+    folder.mkdir(exist_ok=True)
+    link(run / "checkpoint.pt", folder / f"{cur_nimg:09d}.pt")
+    for old in kept(run)[keep:]:
+        old.unlink()
+
+
+def kept(run: Path) -> list[Path]:
+    """The kept checkpoints of a run, those of the most images first."""
+    paths = [path for path in (run / KEPT_FOLDER).glob("*.pt") if path.stem.isdecimal()]
+    return sorted(paths, key=lambda path: int(path.stem), reverse=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file that is replaced but never changed a second name; a copy where the file system has no links."""
+    temporary = target.with_name(f".{target.name}.link.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        temporary.hardlink_to(source)
+        temporary.replace(target)
+    except OSError:
+        _make_room(source, source.stat().st_size)
+        with source.open("rb") as original:
+            atomic.write(target, lambda file: shutil.copyfileobj(original, file))
+    finally:
+        # Where both were names of one file already, the rename leaves both.
+        temporary.unlink(missing_ok=True)
+
+
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; only weights and plain values are unpickled, never code.
 
-    Raises UserError when the file is missing, truncated, damaged, something else, or of a newer format.
+    One of format 1 is lifted: enough to export it or to begin another run with it, not to go on with its own. Raises
+    UserError when the file is missing, truncated, damaged, something else, or of a newer format.
     """
     path = Path(path)
     if path.is_dir():
@@ -51,12 +95,62 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UserError(f"{path}: not a checkpoint of trainface, or damaged") from error
     if not isinstance(state, dict) or state.get("kind") != KIND:
         raise UserError(f"{path}: not a checkpoint of trainface")
-    if state.get("format_version") != FORMAT_VERSION:
+    version = state.get("format_version")
+    if version == 1:
+        try:
+            return _lifted(state)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise UserError(f"{path}: damaged, it lacks or garbles {error}; take an earlier checkpoint") from error
+    if version != FORMAT_VERSION:
         raise UserError(
-            f"{path}: checkpoint format {state.get('format_version')}, but this trainface reads {FORMAT_VERSION}:"
+            f"{path}: checkpoint format {version}, but this trainface reads 1 and {FORMAT_VERSION}:"
             " use the version that wrote it"
         )
     return state
+
+
+def _lifted(state: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had one averaged generator, no tricks and no guard: new settings stand at their defaults."""
+    state = dict(state)
+    record: dict[str, Any] = dict(state["config"])
+    halflife = f"{float(record.pop('ema_halflife_kimg')):g}"
+    defaults = {field.name: field.default for field in fields(Config) if field.default is not MISSING}
+    d_norm = "batch" if record["architecture"] == "dcgan" else "none"
+    config = Config.from_dict(defaults | {"d_norm": d_norm} | record | {"ema_halflives_kimg": halflife})
+    (key,) = map(str, config.ema_halflives_kimg)
+    state["ema"] = {key: state.pop("G_ema")}
+    return state | {
+        "format_version": FORMAT_VERSION,
+        "config": config.to_dict(),
+        "best_ema": key,
+        "origin": None,
+        "augment_extra": 0.0,
+        "best_kid": None,
+    }
+
+
+def _make_room(path: Path, needed: int) -> None:
+    """Remove older kept checkpoints until `needed` bytes and the reserve are free; OSError where that is too little."""
+    wanted = needed + RESERVE_BYTES
+    # The newest of them is what a roll-back goes to.
+    expendable = kept(path.parent)[1:]
+    while (free := shutil.disk_usage(path.parent).free) < wanted:
+        if not expendable:
+            raise OSError(
+                errno.ENOSPC,
+                f"no room for a checkpoint: it and a reserve need {wanted / 1e6:.0f} MB, {free / 1e6:.0f} MB are free",
+                str(path),
+            )
+        expendable.pop().unlink()
+
+
+def _bytes_in(state: Any) -> int:
+    """Bytes of the tensors in a nest of dicts and lists, and a little for everything else."""
+    if isinstance(state, torch.Tensor):
+        return state.nbytes + 512
+    if isinstance(state, dict):
+        return sum(map(_bytes_in, state.values()))
+    return sum(map(_bytes_in, state)) if isinstance(state, list | tuple) else 128
 
 
 def _refuse_damage(path: Path) -> None:

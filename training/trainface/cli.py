@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,42 +14,95 @@ from genface.commands import new_app, run_app
 from genface.errors import UserError
 
 if TYPE_CHECKING:
+    from genface.photos import CropRule
     from trainface.config import Config
-    from trainface.dataset import FaceSet
+    from trainface.data.dataset import FaceSet
 
 app = new_app("Train a GAN on a folder of faces.")
 
-Source = Annotated[str, typer.Argument(help="Folder or .zip of pictures, or builtin:cartoons[:N].")]
+Source = Annotated[
+    str, typer.Argument(help="Folder, .zip or .tar of pictures, hf:NAME (Hugging Face), or builtin:cartoons[:N].")
+]
 OnBrokenOption = Annotated[
     Literal["fail", "skip"], typer.Option(help="What to do about broken pictures: stop before training, or go on.")
 ]
+CropOption = Annotated[
+    Literal["center", "face", "cat-face"], typer.Option(help="Cut out the middle, or the largest face that is found.")
+]
+AugmentFile = Annotated[
+    Path | None, typer.Option(help="An albumentations pipeline (JSON or YAML) that makes more pictures of each photo.")
+]
+AugmentCopies = Annotated[int, typer.Option(help="Pictures that the pipeline makes of each photo.", min=1)]
 
 
 @app.command()
 def train(
     src: Source,
     run: Annotated[Path, typer.Option(help="Folder of the run; the same command again goes on where it stopped.")],
-    preset: Annotated[str, typer.Option(help="Recipe: s64, dcgan64, tiny or tiny-dcgan.")] = "s64",
+    preset: Annotated[str, typer.Option(help="Recipe; `trainface settings` lists them.")] = "s64",
     kimg: Annotated[float | None, typer.Option(help="Length in thousands of images; default: the preset's.")] = None,
     batch: Annotated[int | None, typer.Option(help="Images in a step; default: the preset's.")] = None,
+    gamma: Annotated[
+        str | None, typer.Option(help="Weight of the gradient penalty, FROM:TO, or auto: a short probe on your data.")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="relativistic, bce, lsgan, hinge or wgan.")] = None,
+    d_norm: Annotated[str | None, typer.Option(help="batch, instance, spectral or none (dcgan).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random; default 0.")] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Any other setting, KEY=VALUE, e.g. gamma=10:1; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, KEY=VALUE (`trainface settings`); may be repeated."),
     ] = None,
+    init_from: Annotated[
+        Path | None, typer.Option(help="Begin with the weights of this checkpoint: other data, or a larger size.")
+    ] = None,
+    crop: CropOption = "center",
+    offline_augment: AugmentFile = None,
+    augment_copies: AugmentCopies = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     on_broken: OnBrokenOption = "fail",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as JSON and stop.")] = False,
 ) -> None:
     """Train a generator on the faces in SRC."""
-    config = _resolve(preset, {"kimg": kimg, "batch": batch, "seed": seed}, setting or [])
+    options = {"kimg": kimg, "batch": batch, "seed": seed, "loss": loss, "d_norm": d_norm}
+    config = _resolve(preset, options | ({} if gamma == "auto" else {"gamma": gamma}), setting or [])
     if dry_run:
         print(json.dumps({"src": src, "run": str(run), "device": device, **config.to_dict()}, indent=1))
         return
-    from trainface.run import train_run
+    from trainface.run import Beginning, train_run
 
-    reached = train_run(src, run, config, device_name=device, on_broken=on_broken, open_faces=_open_with_progress)
+    reached = train_run(
+        run,
+        config,
+        device_name=device,
+        open_faces=lambda size: _open_with_progress(src, size, crop, on_broken, offline_augment, augment_copies),
+        beginning=Beginning(init_from=init_from, probe_gamma=gamma == "auto"),
+    )
     if not reached:
         raise typer.Exit(130)
+
+
+@app.command()
+def settings(
+    preset: Annotated[str, typer.Option(help="Show this recipe's values.")] = "s64",
+) -> None:
+    """List every setting with its meaning and a recipe's value, and the recipes."""
+    from trainface.presets import PRESETS
+    from trainface.settings import table
+
+    print(table(preset))
+    print(f"\nrecipes (--preset): {', '.join(PRESETS)}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    lang: Annotated[Literal["en", "ru"], typer.Option(help="Language of report.md.")] = "en",
+) -> None:
+    """Draw curves, film and walks of a run, and write its report.md."""
+    from trainface.report.run_report import finish
+
+    finish(run, lambda line: print(line, file=sys.stderr, flush=True), lang=lang)
+    print(run / "report.md")
 
 
 @app.command()
@@ -56,23 +110,28 @@ def data(
     src: Source,
     out: Annotated[Path, typer.Option(help="The .zip (or folder) to write.")],
     size: Annotated[int, typer.Option(help="Side of the prepared faces in pixels.")] = 64,
+    crop: CropOption = "center",
+    contact_sheet: Annotated[Path | None, typer.Option(help="A .png of up to 100 of the faces, to look at.")] = None,
     on_broken: OnBrokenOption = "fail",
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Write the prepared faces of SRC as a file of their own."""
     from genface.archive import PREPARED_KIND, check_free
-    from trainface.dataset import write_prepared
+    from trainface.data import contact_sheet as sheets
+    from trainface.data.dataset import write_prepared
 
     if out.resolve() == Path(src).resolve():
         raise UserError(f"{out}: is the source itself; give another --out")
     check_free(out, force=force, kind=PREPARED_KIND)
-    faces = _open_with_progress(src, size, on_broken)
+    faces = _open_with_progress(src, size, crop, on_broken)
     write_prepared(faces, out, force=force)
+    if contact_sheet is not None:
+        sheets.contact_sheet(faces).save(contact_sheet, "png")
     print(f"{out}: {len(faces)} faces, {faces.preparation}")
 
 
-def _resolve(preset_name: str, options: dict[str, float | int | None], settings: list[str]) -> Config:
-    from trainface.config import preset
+def _resolve(preset_name: str, options: Mapping[str, float | str | None], settings: list[str]) -> Config:
+    from trainface.presets import preset
 
     chosen: dict[str, str] = {}
     for text in settings:
@@ -84,9 +143,16 @@ def _resolve(preset_name: str, options: dict[str, float | int | None], settings:
     return preset(preset_name).with_settings(chosen)
 
 
-def _open_with_progress(src: str, size: int, on_broken: Literal["fail", "skip"]) -> FaceSet:
+def _open_with_progress(
+    src: str,
+    size: int,
+    crop: CropRule,
+    on_broken: Literal["fail", "skip"],
+    offline_augment: Path | None = None,
+    augment_copies: int = 1,
+) -> FaceSet:
     from genface.photos import Preparation
-    from trainface.dataset import open_faces
+    from trainface.data.dataset import open_faces
 
     on_terminal = sys.stderr.isatty()
 
@@ -95,7 +161,14 @@ def _open_with_progress(src: str, size: int, on_broken: Literal["fail", "skip"])
             print(f"\rpreparing {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     print(f"preparing {src} at {size} px", file=sys.stderr)
-    faces = open_faces(src, Preparation(size=size), on_broken=on_broken, progress=progress)
+    faces = open_faces(
+        src,
+        Preparation(size=size, crop=crop),
+        on_broken=on_broken,
+        offline_augment=offline_augment,
+        augment_copies=augment_copies if offline_augment is not None else 0,
+        progress=progress,
+    )
     for note in faces.notes:
         print(note, file=sys.stderr)
     return faces

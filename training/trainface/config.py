@@ -1,4 +1,4 @@
-"""What a run is made of: one frozen record, and the presets as a table."""
+"""What a run is made of: one frozen record, written by hand, by a preset's row or by a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from genface.errors import UserError
-from trainface.losses import LOSSES
+from trainface.refusals import refuse_impossible
 from trainface.schedules import Cosine
 
-Architecture = Literal["dcgan", "normfree"]
+Architecture = Literal["dcgan", "normfree", "r3", "pyramid"]
+Regime = Literal["msg", "progressive"]
+DNorm = Literal["batch", "instance", "spectral", "none"]
+Loss = Literal["relativistic", "bce", "lsgan", "hinge", "wgan"]
+Penalty = Literal["r1r2", "r1", "length-one"]
+AugmentKind = Literal["shift", "zoom", "brightness", "colour", "cutout"]
 Precision = Literal["auto", "bf16", "fp32"]
 Switch = Literal["auto", "on", "off"]
 
-_BATCH_NORM = ("dcgan",)
+OFF = Cosine(0.0, 0.0)
+MAX_AUGMENT = 0.8
+"""Above this share of augmented pictures the augmentation begins to show in the generated ones (Karras et al. 2020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,8 @@ class Config:
 
     preset: str
     """The row of `PRESETS` that this started from."""
+
+    # The networks.
     architecture: Architecture
     """Which pair of networks."""
     size: int
@@ -33,11 +42,65 @@ class Config:
     z_dim: int
     """Numbers in the latent, standard normal."""
     g_widths: tuple[int, ...]
-    """Channels of the generator from 4 px up (normfree), or the width at full size (dcgan, one number)."""
+    """Channels of G: at 4, 8 ... size/2 px (normfree), 4, 8 ... size px (r3, pyramid), or at size/2 alone (dcgan)."""
     d_widths: tuple[int, ...]
-    """Channels of the discriminator from size / 2 down (normfree), or the width there (dcgan, one number)."""
-    loss: str
+    """Channels of D: at size/2 ... 4 px (normfree), size ... 4 px (r3, pyramid), or at size/2 alone (dcgan)."""
+    blocks: int = 1
+    """Residual blocks at each resolution (r3)."""
+    d_norm: DNorm = "none"
+    """Normalisation inside D (dcgan)."""
+    regime: Regime = "msg"
+    """How a pyramid learns: all scales at once (msg), or one after the other, each faded in (progressive)."""
+    grow_over: float = 0.5
+    """Share of the schedule in which a progressive pyramid reaches its last scale; half of each stage is a fade."""
+
+    # The game.
+    loss: Loss
     """A key of `losses.LOSSES`."""
+    penalty: Penalty = "r1r2"
+    """Which gradient penalty on D `gamma` weighs: squared norm on reals and fakes, on reals alone, or length one."""
+    gamma: Cosine = OFF
+    """Weight of the penalty: gamma / 2 times the squared norm (r1r2, r1), gamma times (norm - 1)^2 (length-one)."""
+    penalty_every: int = 1
+    """Take the penalty in every k-th step, with weight k."""
+    d_steps: int = 1
+    """Steps of D for each step of G, every one with new reals."""
+
+    # Tricks of the classroom; all off unless a preset or --set says otherwise.
+    instance_noise: Cosine = OFF
+    """Standard deviation of Gaussian noise on every image that D sees; images span 2."""
+    g_noise: Cosine = OFF
+    """Standard deviation of Gaussian noise before G's convolutions (dcgan); training only."""
+    d_noise: Cosine = OFF
+    """Standard deviation of Gaussian noise before D's convolutions (dcgan); training only."""
+    soft_labels: Cosine = OFF
+    """Width of the soft labels: reals get 1 - width to 1, fakes 0 to width, uniform."""
+    label_noise: Cosine = OFF
+    """Standard deviation of Gaussian noise on D's labels."""
+    label_flips: Cosine = OFF
+    """Share of D's labels that are flipped."""
+    g_label_swap: Cosine = Cosine(1.0, 1.0)
+    """Share of G's images labelled as real in its step (non-saturating); the others keep 0 (Goodfellow's minimax)."""
+    real_as_fake: Cosine = OFF
+    """Share of D's fakes that are reals in disguise."""
+    replay: Cosine = OFF
+    """Share of D's fakes that come from the buffer of images generated before."""
+    replay_size: int = 512
+    """Images in that buffer."""
+    skip_d_below: Cosine = OFF
+    """Leave out D's step while its loss was below this."""
+
+    # Augmentation of what D sees.
+    augment: Cosine = OFF
+    """Probability of each kind of augmentation of D's input, at most 0.8."""
+    augment_kinds: tuple[AugmentKind, ...] = ("shift", "zoom", "brightness", "colour")
+    """Which kinds, of shift, zoom, brightness, colour (saturation and contrast) and cutout."""
+    augment_target: float = 0.0
+    """Steer the strength so that the held-out gap stays at this, from the schedule's value up; 0: schedule alone."""
+    x_flip: bool = True
+    """Mirror half of the real images."""
+
+    # Optimisation.
     batch: int
     """Real images, and generated ones, in a step."""
     kimg: float
@@ -48,24 +111,26 @@ class Config:
     """Adam's learning rate for G."""
     d_lr: Cosine
     """Adam's learning rate for D."""
-    beta1: float
+    beta1: Cosine
     """Adam's first moment."""
     beta2: Cosine
     """Adam's second moment."""
-    gamma: Cosine = Cosine(0.0, 0.0)
-    """Weight of R1 + R2 (the penalty is gamma / 2 times the squared gradient norm); 0: no penalty."""
-    penalty_every: int = 1
-    """Take the penalty in every k-th step, with weight k."""
-    augment: Cosine = Cosine(0.0, 0.0)
-    """Probability of each kind of augmentation of D's input."""
-    x_flip: bool = True
-    """Mirror half of the real images."""
-    ema_halflife_kimg: float = 20.0
-    """Half-life of the averaged generator; shorter while fewer than ten times as many images were seen."""
+    ema_halflives_kimg: tuple[Cosine, ...] = (Cosine(5.0, 5.0), Cosine(20.0, 20.0), Cosine(100.0, 100.0))
+    """Half-lives of the averaged generators; each shorter while fewer than ten times as many images were seen."""
+
+    # The run.
     holdout: float = 0.05
     """Share of the data that stays out of training, chosen by content."""
     tick_kimg: float = 10.0
     """Grid, checkpoint and log entry every so many kimg."""
+    score_kimg: float = 50.0
+    """Score the averaged generators (KID) every so many kimg; 0: never."""
+    score_images: int = 512
+    """Generated images in such a score, for each averaged generator."""
+    keep: int = 3
+    """Earlier checkpoints kept beside the last one, to roll back to."""
+    guard: bool = True
+    """Watch for divergence and collapse, and answer them."""
     precision: Precision = "auto"
     """`auto`: bf16 autocast where the processor multiplies bf16 by itself, else fp32."""
     compile: Switch = "auto"
@@ -74,51 +139,43 @@ class Config:
     """Seed of weights, order, latents and augmentation."""
 
     def __post_init__(self) -> None:
-        _require(self.architecture in get_args(Architecture), "architecture", self.architecture, get_args(Architecture))
-        _require(self.loss in LOSSES, "loss", self.loss, tuple(LOSSES))
-        _require(self.precision in get_args(Precision), "precision", self.precision, get_args(Precision))
-        _require(self.compile in get_args(Switch), "compile", self.compile, get_args(Switch))
+        for name, kind in _CHOICES.items():
+            _require(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
         _require(self.size in (16, 32, 64, 128, 256), "size", self.size, (16, 32, 64, 128, 256))
-        for name in ("z_dim", "batch", "penalty_every"):
+        for name in ("z_dim", "blocks", "batch", "penalty_every", "d_steps", "replay_size", "keep"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        _require(self.score_images >= 16, "score_images", self.score_images, "16 or more")
         for name in ("kimg", "tick_kimg", "decay_kimg"):
             value = getattr(self, name)
             _require(value is None or 0.001 <= value <= 1e9, name, value, "0.001 (one image) to 1e9")
-        _require(0 <= self.holdout <= 0.5, "holdout", self.holdout, "0 to 0.5")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            values = (value.start, value.end) if isinstance(value, Cosine) else (value,)
+            _require(all(low <= number <= high for number in values), name, value, f"{low:g} to {high:g}")
+        for name in ("beta1", "beta2"):
+            _require(max(getattr(self, name).start, getattr(self, name).end) < 1, name, getattr(self, name), "below 1")
         _require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
-        _require(0 <= self.beta1 < 1, "beta1", self.beta1, "0 to 1, 1 excluded")
-        _require(max(self.beta2.start, self.beta2.end) < 1, "beta2", self.beta2, "0 to 1, 1 excluded")
-        for name, low, high in (
-            ("beta2", 0, 1),
-            ("augment", 0, 0.8),
-            ("gamma", 0, 1e6),
-            ("g_lr", 0, 1),
-            ("d_lr", 0, 1),
-        ):
-            schedule: Cosine = getattr(self, name)
-            _require(
-                all(low <= value <= high for value in (schedule.start, schedule.end)),
-                name,
-                schedule,
-                f"{low} to {high:g}",
-            )
-        _require(0 <= self.ema_halflife_kimg <= 1e9, "ema_halflife_kimg", self.ema_halflife_kimg, "0 to 1e9")
+        _require(
+            len(set(self.ema_halflives_kimg)) == len(self.ema_halflives_kimg) > 0
+            and all(0 <= end <= 1e9 for halflife in self.ema_halflives_kimg for end in (halflife.start, halflife.end)),
+            "ema_halflives_kimg",
+            ",".join(map(str, self.ema_halflives_kimg)),
+            "one or more different half-lives, 0 to 1e9",
+        )
+        unknown = [kind for kind in self.augment_kinds if kind not in get_args(AugmentKind)]
+        _require(not unknown, "augment_kinds", ",".join(unknown), get_args(AugmentKind))
         self._check_widths()
-        if self.architecture in _BATCH_NORM and max(self.gamma.start, self.gamma.end) > 0:
-            raise UserError(
-                "gamma: a gradient penalty needs a discriminator that judges each image alone, and this one has"
-                " BatchNorm; set gamma=0, or architecture=normfree"
-            )
+        refuse_impossible(self)
 
     def _check_widths(self) -> None:
         stages = self.size.bit_length() - 3
-        wanted = 1 if self.architecture == "dcgan" else stages
+        wanted = {"dcgan": 1, "normfree": stages, "r3": stages + 1, "pyramid": stages + 1}[self.architecture]
         for name in ("g_widths", "d_widths"):
             widths = getattr(self, name)
             _require(
                 len(widths) == wanted and all(width > 0 for width in widths),
                 name,
-                widths,
+                ",".join(map(str, widths)),
                 f"{wanted} positive number(s) for {self.architecture} at {self.size} px",
             )
 
@@ -151,11 +208,38 @@ class Config:
         return replace(self, **{key: _typed(text, known[key], key) for key, text in settings.items()})
 
 
-def preset(name: str) -> Config:
-    """The row of that name; raises UserError naming the known ones."""
-    if name not in PRESETS:
-        raise UserError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
-    return Config(preset=name, **PRESETS[name])
+_CHOICES: dict[str, Any] = {
+    "architecture": Architecture,
+    "regime": Regime,
+    "d_norm": DNorm,
+    "loss": Loss,
+    "penalty": Penalty,
+    "precision": Precision,
+    "compile": Switch,
+}
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "grow_over": (0.01, 1),
+    "gamma": (0, 1e6),
+    "instance_noise": (0, 10),
+    "g_noise": (0, 10),
+    "d_noise": (0, 10),
+    "soft_labels": (0, 0.5),
+    "label_noise": (0, 1),
+    "label_flips": (0, 0.5),
+    "g_label_swap": (0, 1),
+    "real_as_fake": (0, 0.5),
+    "replay": (0, 1),
+    "skip_d_below": (0, 100),
+    "augment": (0, MAX_AUGMENT),
+    "augment_target": (0, 1),
+    "g_lr": (0, 1),
+    "d_lr": (0, 1),
+    "beta1": (0, 1),
+    "beta2": (0, 1),
+    "holdout": (0, 0.5),
+    "score_kimg": (0, 1e9),
+}
 
 
 def _require(holds: bool, name: str, value: object, allowed: object) -> None:
@@ -167,16 +251,18 @@ def _require(holds: bool, name: str, value: object, allowed: object) -> None:
 def _plain(value: object) -> object:
     if isinstance(value, Cosine):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
 def _typed(value: Any, kind: str, name: str) -> Any:
     """Read a stored or typed-in value as the field's kind."""
     try:
+        if kind.startswith("tuple["):
+            parts = value.split(",") if isinstance(value, str) else value
+            element = kind.removeprefix("tuple[").split(",")[0]
+            return tuple(_typed(part.strip() if isinstance(part, str) else part, element, name) for part in parts)
         if kind == "Cosine":
             return Cosine.parse(str(value))
-        if kind == "tuple[int, ...]":
-            return tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value))
         if kind == "bool":
             return value if isinstance(value, bool) else {"true": True, "false": False}[value.lower()]
         if kind.endswith("| None") and value in (None, "none"):
@@ -184,38 +270,7 @@ def _typed(value: Any, kind: str, name: str) -> Any:
         if kind.startswith("float"):
             return float(value)
         return int(value) if kind == "int" else str(value)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, UserError):
             raise UserError(f"{name}: {error}") from error
         raise UserError(f"{name}={value}: not a value of kind {kind}") from error
-
-
-# One row a preset. What to expect stands in LOG.md with its command.
-# fmt: off
-PRESETS: dict[str, dict[str, Any]] = {
-    # Relativistic loss with R1 + R2 on small norm-free nets: the default, made for two cores.
-    "s64": dict(
-        architecture="normfree", size=64, z_dim=64, g_widths=(256, 256, 128, 64), d_widths=(64, 128, 256, 256),
-        loss="relativistic", batch=32, kimg=400.0, g_lr=Cosine(4e-4, 1e-4), d_lr=Cosine(3e-4, 1e-4), beta1=0.0,
-        beta2=Cosine(0.9, 0.99), gamma=Cosine(10.0, 1.0), penalty_every=4, augment=Cosine(0.1, 0.3),
-    ),
-    # Radford et al. 2015 with BCE, as the PyTorch tutorial has it; collapses sooner or later.
-    "dcgan64": dict(
-        architecture="dcgan", size=64, z_dim=100, g_widths=(64,), d_widths=(64,),
-        loss="bce", batch=128, kimg=400.0, g_lr=Cosine(2e-4, 2e-4), d_lr=Cosine(2e-4, 2e-4), beta1=0.5,
-        beta2=Cosine(0.999, 0.999),
-    ),
-    # Seconds, not minutes: for tests and for trying the commands.
-    "tiny": dict(
-        architecture="normfree", size=16, z_dim=8, g_widths=(16, 16), d_widths=(16, 16),
-        loss="relativistic", batch=8, kimg=0.4, g_lr=Cosine(2e-3, 1e-3), d_lr=Cosine(2e-3, 1e-3), beta1=0.0,
-        beta2=Cosine(0.9, 0.99), gamma=Cosine(1.0, 0.1), penalty_every=2, augment=Cosine(0.2, 0.2), tick_kimg=0.1,
-        ema_halflife_kimg=0.1,
-    ),
-    "tiny-dcgan": dict(
-        architecture="dcgan", size=16, z_dim=8, g_widths=(16,), d_widths=(16,),
-        loss="bce", batch=8, kimg=0.4, g_lr=Cosine(2e-4, 2e-4), d_lr=Cosine(2e-4, 2e-4), beta1=0.5,
-        beta2=Cosine(0.999, 0.999), tick_kimg=0.1, ema_halflife_kimg=0.1,
-    ),
-}
-# fmt: on

@@ -2,48 +2,76 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
+import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from genface.errors import UserError
-from genface.photos import OnBroken
 from trainface import atomic, checkpoint
 from trainface.config import Config
-from trainface.dataset import FaceSet
+from trainface.data.contact_sheet import contact_sheet
+from trainface.data.dataset import FaceSet
 from trainface.device import pick_device
 from trainface.logbook import Logbook
-from trainface.trainer import CHECKPOINT, Trainer, train
+from trainface.loop import CHECKPOINT, train
+from trainface.refusals import warnings
+from trainface.report.run_report import MEASURED, finish
+from trainface.trainer import Trainer
+from trainface.transfer import start_from
+from trainface.watch.gamma_probe import probe_gamma
 
 _LOCK = ".lock"
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What counts for the first start of a run only; a run that goes on has it in its checkpoint."""
+
+    init_from: Path | None = None
+    """Checkpoint whose weights the run begins with."""
+    probe_gamma: bool = False
+    """Find gamma on the run's own data first."""
+
+
 def train_run(
-    src: str,
-    run: Path,
-    config: Config,
-    *,
-    device_name: str,
-    on_broken: OnBroken,
-    open_faces: Callable[[str, int, OnBroken], FaceSet],
+    run: Path, config: Config, *, device_name: str, open_faces: Callable[[int], FaceSet], beginning: Beginning
 ) -> bool:
     """Begin the run in the folder `run`, or go on with it; True when it reached its length.
 
-    Raises UserError for settings or data that differ from the run's, for a folder that another process holds, and for
-    what the device or the compiler cannot do.
+    `open_faces` prepares the data at a size in pixels. Raises UserError for settings or data that differ from the
+    run's, for a folder that another process holds, and for what the device or the compiler cannot do.
     """
     device = pick_device(device_name)
     with _hold(run), _in_plain_words(config):
+        for left in run.rglob(".*.tmp"):
+            left.unlink()  # what a killed process was writing
         state = checkpoint.load(run / CHECKPOINT) if (run / CHECKPOINT).exists() else None
-        faces = open_faces(src, config.size, on_broken)
+        faces = open_faces(config.size)
+        if state is not None and beginning.probe_gamma:
+            config = config.with_settings({"gamma": state["config"]["gamma"]})
+        elif beginning.probe_gamma:
+            gamma = probe_gamma(config, lambda candidate: Trainer(candidate, faces, device), _say)
+            config = dataclasses.replace(config, gamma=gamma)
         trainer = Trainer(config, faces, device)
+        logbook = Logbook(run, int(state["cur_nimg"]) if state is not None else 0)
         if state is not None:
             _restore(trainer, state, run / CHECKPOINT)
-        logbook = Logbook(run, trainer.cur_nimg)
+        else:
+            contact_sheet(faces).save(run / "contact-sheet.png")
+            if beginning.init_from is not None:
+                logbook.event(0, _begin_from(trainer, beginning.init_from))
+        for note in [*trainer.notes, *warnings(config)]:
+            logbook.say(note)
         if state is not None and trainer.cur_nimg >= config.kimg * 1000:
             logbook.say(
                 f"done before: at {trainer.cur_nimg / 1000:.1f} of {config.kimg:g} kimg; a larger --kimg goes on"
@@ -53,9 +81,37 @@ def train_run(
             logbook.say(_opening(trainer, resumed=state is not None))
             reached = train(trainer, run, logbook)
             logbook.say("done" if reached else "stopped; the same command goes on from here")
+            if reached:
+                finish(run, logbook.say, reals=_some(faces))
         if (run / CHECKPOINT).exists():
             print(f"{run / CHECKPOINT} at {trainer.cur_nimg / 1000:.1f} kimg")
     return trainer.cur_nimg >= config.kimg * 1000
+
+
+def _begin_from(trainer: Trainer, path: Path) -> str:
+    """Put another run's weights into the networks; the averages begin with them, and the checkpoint remembers it."""
+    state = checkpoint.load(path)
+    line = start_from(trainer.config, state, trainer.G, trainer.D)
+    trainer.bank.restart(trainer.G)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    trainer.origin = {
+        "sha256": digest,
+        "data": state["data"]["name"],
+        "cur_nimg": state["cur_nimg"],
+        "origin": state["origin"],
+    }
+    return f"{path}: {line}"
+
+
+def _some(faces: FaceSet) -> NDArray[np.uint8]:
+    """Enough faces of the data to measure a report's pictures against."""
+    originals = faces.originals
+    return np.asarray(faces.images[originals[:: max(1, len(originals) // MEASURED)]])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _opening(trainer: Trainer, *, resumed: bool) -> str:
@@ -66,7 +122,7 @@ def _opening(trainer: Trainer, *, resumed: bool) -> str:
     )
 
 
-def _restore(trainer: Trainer, state: dict[str, object], path: Path) -> None:
+def _restore(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
     try:
         trainer.load_state(state)
     except UserError:
@@ -78,20 +134,14 @@ def _restore(trainer: Trainer, state: dict[str, object], path: Path) -> None:
 
 @contextmanager
 def _in_plain_words(config: Config) -> Iterator[None]:
-    """Say in one line what torch says in a hundred: no memory, no working compiler."""
+    """Say in one line what torch says in a hundred: no memory."""
     try:
         yield
     except RuntimeError as error:
-        kind = type(error).__module__
         if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             raise UserError(
                 f"out of memory with batch {config.batch}, widths {config.g_widths} and {config.d_widths};"
                 " give a smaller --batch"
-            ) from error
-        if kind.startswith(("torch._dynamo", "torch._inductor")):
-            first = next((line for line in str(error).splitlines() if line.strip()), kind)
-            raise UserError(
-                f"torch.compile failed ({first.strip()[:200]}); go on without it: --set compile=off"
             ) from error
         raise
 
@@ -122,5 +172,5 @@ def _is_foreign(run: Path) -> bool:
     """Whether a folder without a checkpoint holds what no run of trainface would have written before its first."""
     if (run / CHECKPOINT).exists():
         return False
-    ours = {"config.json", "log.jsonl", "grids", _LOCK}
+    ours = {"config.json", "log.jsonl", "grids", "tensorboard", "contact-sheet.png", "checkpoints", _LOCK}
     return any(path.name not in ours and not path.name.endswith(".tmp") for path in run.iterdir())

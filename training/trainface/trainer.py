@@ -1,43 +1,44 @@
-"""The training loop: a run folder, its state, and paragraphs from one tick to the next."""
+"""The state of a run and its step: networks, averages, optimisers, random stream, and what steers them."""
 
 from __future__ import annotations
 
-import copy
-import math
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from genface.errors import UserError
-from genface.latents import latents
-from trainface import augment, checkpoint, ema
-from trainface.batches import Batches
-from trainface.config import Config
-from trainface.dataset import FaceSet, split_holdout
+from trainface.compiling import checked_step
+from trainface.config import MAX_AUGMENT, Config
+from trainface.data.batches import Batches
+from trainface.data.dataset import FaceSet, split_holdout
 from trainface.device import use_bf16
-from trainface.logbook import Logbook
-from trainface.losses import LOSSES
-from trainface.networks import build_discriminator, build_generator, judges_batches
-from trainface.step import Stats, Step
+from trainface.ema import EmaBank
+from trainface.game import view as views
+from trainface.game.label_tricks import Labels, draw_labels, pass_off
+from trainface.game.losses import LOSSES
+from trainface.game.replay import Replay
+from trainface.layers import set_noise
+from trainface.networks import (
+    Scales,
+    build_discriminator,
+    build_generator,
+    reals_at_scales,
+    set_progress,
+)
+from trainface.step import Stats
+from trainface.sums import Sums
+from trainface.watch.guard import Guard
+from trainface.watch.measures import gradient_norm
 
-CHECKPOINT = "checkpoint.pt"
-GRID_SEED = 0
-GRID_FACES = 64
 # Settings that a resumed run may change. A new length stretches the schedules, unless decay_kimg holds them.
-RESUME_MAY_CHANGE = frozenset({"kimg", "tick_kimg", "compile"})
+RESUME_MAY_CHANGE = frozenset({"kimg", "tick_kimg", "compile", "score_kimg", "score_images", "keep"})
 
 
 class Trainer:
-    """All state of a run: two networks, the averaged generator, two optimisers, the random stream, images seen."""
+    """All state of a run: two networks, averaged generators, two optimisers, the random stream, images seen."""
 
     def __init__(self, config: Config, faces: FaceSet, device: torch.device) -> None:
         self.config, self.faces, self.device = config, faces, device
@@ -51,55 +52,66 @@ class Trainer:
         layout: dict[str, Any] = {"device": device, "memory_format": torch.channels_last}
         self.G = build_generator(config).to(**layout)
         self.D = build_discriminator(config).to(**layout)
-        self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
-        self.g_opt = _adam(self.G, config.g_lr.start, config)
-        self.d_opt = _adam(self.D, config.d_lr.start, config)
+        self.bank = EmaBank(self.G, config.ema_halflives_kimg)
+        self.g_opt, self.d_opt = _adam(self.G, config), _adam(self.D, config)
         self.rng = torch.Generator(device).manual_seed(config.seed)
+        self.batches = Batches(faces.images, self.train_indices, config, device)
+        self.replay = Replay(config.replay_size, device)
+        self.guard = Guard(config)
+        self.augment_extra = 0.0
+        self.sums = Sums()
+        self.origin: dict[str, Any] | None = None
+        self.best_kid: float | None = None
         self.cur_nimg = 0
         self.step_index = 0
         self.bf16 = use_bf16(config.precision, device)
-        self.compiled = config.compile == "on" or (config.compile == "auto" and device.type == "cuda")
-        self._phases = Step(
-            self.G,
-            self.D,
-            LOSSES[config.loss],
-            device=device,
-            bf16=self.bf16,
-            batchwise_d=judges_batches(self.D),
-            compiled=self.compiled,
-        )
-        self.batches = Batches(faces.images, self.train_indices, config, device)
+        wanted = config.compile == "on" or (config.compile == "auto" and device.type == "cuda")
+        self._phases, self.notes = checked_step(self.G, self.D, config, device=device, bf16=self.bf16, compiled=wanted)
+        self.compiled = wanted and not self.notes
 
     def step(self) -> Stats:
-        """Train on one batch of reals and as many fakes; returns detached scalars."""
-        config, at = self.config, self.config.progress(self.cur_nimg)
-        _set_adam(self.g_opt, config.g_lr.at(at), config.beta1, config.beta2.at(at))
-        _set_adam(self.d_opt, config.d_lr.at(at), config.beta1, config.beta2.at(at))
-        reals = self.batches.batch(self.cur_nimg, self.rng)
-        z = torch.randn(config.batch, config.z_dim, generator=self.rng, device=self.device)
-
+        """Train D, then G, on one batch of reals and as many fakes; returns detached scalars."""
+        for _ in range(self.config.d_steps - 1):
+            at = self._begin()
+            self._train_discriminator(*self._batch(), self._labels(at), at)
+            self.cur_nimg += self.config.batch
+        at = self._begin()
         # One forward pass of G serves both phases: D learns from its images, then judges them again.
-        fakes = self._phases.generate(z)
-        stats = self._phases.discriminator_phase(reals, fakes, self._draw(at), self._penalty_weight(at))
-        self.d_opt.step()
-        self.d_opt.zero_grad(set_to_none=True)
-
-        stats |= self._phases.generator_phase(reals, fakes, self._draw(at))
-        self.g_opt.step()
-        self.g_opt.zero_grad(set_to_none=True)
-
-        self.cur_nimg += config.batch
+        reals, fakes = self._batch()
+        labels = self._labels(at)
+        stats = self._train_discriminator(reals, fakes, labels, at)
+        stats |= self._train_generator(reals, fakes, labels, at)
+        self.cur_nimg += self.config.batch
         self.step_index += 1
-        ema.update(self.G_ema, self.G, ema.decay(config.batch, self.cur_nimg, config.ema_halflife_kimg))
+        self.bank.update(self.G, self.config.batch * self.config.d_steps, self.cur_nimg, at)
         return stats
 
+    def schedules(self) -> dict[str, float]:
+        """What is in force now: the schedules' values after the guard's factors."""
+        config, at, factors = self.config, self.config.progress(self.cur_nimg), self.guard.factors
+        return {
+            "g_lr": config.g_lr.at(at) * factors.g_lr,
+            "d_lr": config.d_lr.at(at) * factors.d_lr,
+            "beta2": config.beta2.at(at),
+            "gamma": config.gamma.at(at) * factors.gamma,
+            "augment": self.augment_strength(at),
+        }
+
+    def augment_strength(self, at: float) -> float:
+        """The schedule's strength, with what the held-out gap and the guard have added, capped."""
+        scheduled = self.config.augment.at(at)
+        return min(scheduled + self.augment_extra + self.guard.factors.augment, max(MAX_AUGMENT, scheduled))
+
     @torch.no_grad()
-    def sample(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Draw with the averaged generator in fp32: z [N, z_dim] -> uint8 [N, H, W, 3]."""
-        images = self.G_ema(torch.from_numpy(z).to(self.device)).to(torch.float32)
-        levels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-        pixels: NDArray[np.uint8] = levels.permute(0, 2, 3, 1).cpu().numpy()
-        return pixels
+    def sample(self, z: NDArray[np.float32], model: nn.Module | None = None) -> NDArray[np.uint8]:
+        """Draw with an averaged generator (the best one) in fp32: z [N, z_dim] -> uint8 [N, H, W, 3]."""
+        model = model or self.bank.best
+        parts: list[NDArray[np.uint8]] = []
+        for chunk in torch.split(torch.from_numpy(z), 64):
+            images = model(chunk.to(self.device)).to(torch.float32)
+            levels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+            parts.append(levels.permute(0, 2, 3, 1).cpu().numpy())
+        return np.concatenate(parts)
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs, as plain values and tensors."""
@@ -122,12 +134,18 @@ class Trainer:
                     "sha256": [self.faces.digests[i] for i in self.holdout_indices],
                 },
             },
+            "origin": self.origin,
             "cur_nimg": self.cur_nimg,
             "step_index": self.step_index,
-            "augment_strength": self.config.augment.at(self.config.progress(self.cur_nimg)),
+            "augment_strength": self.augment_strength(self.config.progress(self.cur_nimg)),
+            "augment_extra": self.augment_extra,
+            "guard": self.guard.state_dict(),
+            "best_kid": self.best_kid,
+            "sums": self.sums.state_dict(),
+            "replay": self.replay.state_dict(),
             "G": self.G.state_dict(),
             "D": self.D.state_dict(),
-            "G_ema": self.G_ema.state_dict(),
+            **self.bank.state_dict(),
             "g_opt": self.g_opt.state_dict(),
             "d_opt": self.d_opt.state_dict(),
             "rng": rng,
@@ -145,139 +163,119 @@ class Trainer:
                 f"the run was trained on other data ({state['data']['name']}, {state['data']['images']} images);"
                 " give the same pictures, or another --run"
             )
-        for name in ("G", "D", "G_ema", "g_opt", "d_opt"):
+        for name in ("G", "D", "g_opt", "d_opt"):
             getattr(self, name).load_state_dict(state[name])
+        self.bank.load_state_dict(state)
+        self.guard.load_state_dict(state["guard"])
+        self.sums.load_state_dict(state["sums"])
+        self.replay.load_state_dict(state["replay"])
+        self.origin, self.best_kid = state["origin"], state["best_kid"]
+        self.augment_extra = float(state["augment_extra"])
         self.cur_nimg, self.step_index = int(state["cur_nimg"]), int(state["step_index"])
         if state["rng"]["device"] != self.device.type:
             # A GPU's stream cannot go on in a CPU's generator: begin a new one that this place in the run owns.
-            self.rng.manual_seed(hash((self.config.seed, self.cur_nimg)) % (1 << 63))
+            self.reseed(0)
             return
         self.rng.set_state(state["rng"]["stream"])
         torch.set_rng_state(state["rng"]["torch"])
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
 
-    def has_finite_weights(self) -> bool:
-        """Whether the averaged generator holds no NaN and no infinity."""
-        return all(bool(tensor.isfinite().all()) for tensor in self.G_ema.state_dict().values())
+    def reseed(self, attempt: int) -> None:
+        """Begin another random stream, that of this place in the run and this attempt at it."""
+        words = np.random.SeedSequence((self.config.seed, self.cur_nimg, attempt)).generate_state(2)
+        self.rng.manual_seed(int(words[0]) << 31 | int(words[1]))
 
-    def _draw(self, at: float) -> augment.Draw | None:
-        strength = self.config.augment.at(at)
-        if strength == 0:
+    def has_finite_weights(self) -> bool:
+        """Whether the generators and D hold no NaN and no infinity."""
+        networks = [self.D, *self.bank.models.values()]
+        return all(bool(tensor.isfinite().all()) for network in networks for tensor in network.state_dict().values())
+
+    def _begin(self) -> float:
+        """Set what moves with the images seen; returns the schedules' progress."""
+        config, at, factors = self.config, self.config.progress(self.cur_nimg), self.guard.factors
+        betas = config.beta1.at(at), config.beta2.at(at)
+        for optimizer, lr in (
+            (self.g_opt, config.g_lr.at(at) * factors.g_lr),
+            (self.d_opt, config.d_lr.at(at) * factors.d_lr),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"], group["betas"] = lr, betas
+        set_noise(self.G, config.g_noise.at(at))
+        set_noise(self.D, config.d_noise.at(at))
+        for network in (self.G, self.D, *self.bank.models.values()):
+            set_progress(network, at)
+        return at
+
+    def _batch(self) -> tuple[Scales, Scales]:
+        """The next reals and as many fakes, at every scale."""
+        reals = self.batches.batch(self.cur_nimg, self.rng)
+        z = torch.randn(self.config.batch, self.config.z_dim, generator=self.rng, device=self.device)
+        return reals_at_scales(self.D, reals), self._phases.generate(z)
+
+    def _train_discriminator(self, reals: Scales, fakes: Scales, labels: Labels | None, at: float) -> Stats:
+        config = self.config
+        fakes = tuple(level.detach() for level in fakes)
+        if (share := config.replay.at(at)) > 0:
+            fakes = (self.replay.mix(fakes[-1], share, self.rng),)
+        if (share := config.real_as_fake.at(at)) > 0:
+            fakes = pass_off(reals, fakes, share, self.rng)
+        weight = self._penalty_weight(at)
+        mix = None
+        if weight is not None and config.penalty == "length-one":
+            mix = torch.rand(config.batch, 1, 1, 1, generator=self.rng, device=self.device)
+        stats = self._phases.discriminator_phase(reals, fakes, self._view(reals, at), labels, weight, mix)
+        threshold = config.skip_d_below.at(at)
+        hold_back = stats["d_loss"] < threshold if threshold > 0 else None
+        return stats | _update(self.d_opt, self.D, "d", hold_back)
+
+    def _train_generator(self, reals: Scales, fakes: Scales, labels: Labels | None, at: float) -> Stats:
+        stats = self._phases.generator_phase(reals, fakes, self._view(reals, at), labels)
+        return stats | _update(self.g_opt, self.G, "g", None)
+
+    def _labels(self, at: float) -> Labels | None:
+        """This step's labels; None where the loss has none or all tricks are off."""
+        config = self.config
+        soft, noise, flips = config.soft_labels.at(at), config.label_noise.at(at), config.label_flips.at(at)
+        swap = config.g_label_swap.at(at)
+        if not LOSSES[config.loss].labelled or (soft == noise == flips == 0 and swap == 1):
             return None
-        return augment.draw(2 * self.config.batch, self.config.size, strength, self.rng, self.device)
+        return draw_labels(
+            config.batch, soft=soft, noise=noise, flips=flips, swap=swap, rng=self.rng, device=self.device
+        )
+
+    def _view(self, reals: Scales, at: float) -> views.View:
+        """A view of reals and fakes together."""
+        return views.draw(
+            [torch.Size((2 * self.config.batch, *level.shape[1:])) for level in reals],
+            strength=self.augment_strength(at),
+            kinds=self.config.augment_kinds,
+            noise_std=self.config.instance_noise.at(at),
+            rng=self.rng,
+        )
 
     def _penalty_weight(self, at: float) -> Tensor | None:
         """gamma, times k in every k-th step; None in the steps between and without a penalty."""
-        gamma = self.config.gamma.at(at)
+        gamma = self.config.gamma.at(at) * self.guard.factors.gamma
         if gamma == 0 or self.step_index % self.config.penalty_every:
             return None
         # A tensor, so that a compiled step is not compiled anew for every value; filled on the device, without a wait.
         return torch.full((), gamma * self.config.penalty_every, device=self.device)
 
 
-def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
-    """Train to the configured length; True when it got there, False when it was asked to stop before.
-
-    Ctrl-C and SIGTERM end the run after the current step, with a checkpoint.
-    """
-    config = trainer.config
-    total_nimg, tick_nimg = round(config.kimg * 1000), round(config.tick_kimg * 1000)
-    grid_z = latents(GRID_SEED, range(GRID_FACES), config.z_dim)
-    torch.set_flush_denormal(True)
-    with _stop_requests() as stop_requested:
-        if trainer.cur_nimg == 0:
-            logbook.grid(trainer.sample(grid_z), 0)
-        while trainer.cur_nimg < total_nimg and not stop_requested():
-            tick_end = min((trainer.cur_nimg // tick_nimg + 1) * tick_nimg, total_nimg)
-            sums, started, first_nimg = _Sums(), time.perf_counter(), trainer.cur_nimg
-
-            # Train until the tick is over. Nothing in here waits for the device.
-            while trainer.cur_nimg < tick_end and not stop_requested():
-                sums.add(trainer.step())
-                logbook.beat(trainer.cur_nimg, total_nimg)
-
-            if trainer.cur_nimg == first_nimg:
-                break
-
-            # Fetch the numbers; the first one waits for the device, so the time is taken after it.
-            means = sums.means()
-            seconds = time.perf_counter() - started
-            _refuse_nonfinite(trainer, means, run)
-
-            # Save the state, then the pictures, then the line that says they are there.
-            checkpoint.save(trainer.state(), run / CHECKPOINT)
-            logbook.grid(trainer.sample(grid_z), trainer.cur_nimg)
-            logbook.tick(
-                cur_nimg=trainer.cur_nimg,
-                total_nimg=total_nimg,
-                tick_nimg=trainer.cur_nimg - first_nimg,
-                seconds=seconds,
-                means=means,
-                schedules=_schedules(trainer),
-            )
-    return trainer.cur_nimg >= total_nimg
+def _update(optimizer: torch.optim.Adam, network: nn.Module, who: str, hold_back: Tensor | None) -> Stats:
+    """Apply the gradients, unless they are not finite or `hold_back` is true; decided on the device, without a wait."""
+    norm = gradient_norm(network.parameters())
+    dropped = ~norm.isfinite()
+    skipped = dropped if hold_back is None else dropped | hold_back
+    # The fused Adam leaves weights and moments alone where found_inf is 1, as torch's GradScaler has it.
+    vars(optimizer)["found_inf"] = skipped.to(torch.float32)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    stats = {f"{who}_grad_norm": norm, f"{who}_dropped": dropped.to(torch.float32)}
+    return stats if hold_back is None else stats | {f"{who}_skipped": skipped.to(torch.float32)}
 
 
-class _Sums:
-    """Sums of the step's scalars, kept on the device until the tick is over."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, stats: Stats) -> None:
-        for name, value in stats.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-    def means(self) -> dict[str, float]:
-        return {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-
-
-def _refuse_nonfinite(trainer: Trainer, means: dict[str, float], run: Path) -> None:
-    bad = [name for name, value in means.items() if not math.isfinite(value)]
-    if not bad and trainer.has_finite_weights():
-        return
-    kept = f"; {run / CHECKPOINT} holds the last good state" if (run / CHECKPOINT).exists() else ""
-    advice = "a larger gamma or smaller learning rates" if trainer.config.gamma.start > 0 else "smaller learning rates"
-    raise UserError(
-        f"training diverged before {trainer.cur_nimg / 1000:.1f} kimg ({', '.join(bad) or 'weights'} not finite){kept};"
-        f" start another run with {advice}"
-    )
-
-
-def _schedules(trainer: Trainer) -> dict[str, float]:
-    config, at = trainer.config, trainer.config.progress(trainer.cur_nimg)
-    return {name: getattr(config, name).at(at) for name in ("g_lr", "d_lr", "beta2", "gamma", "augment")}
-
-
-def _adam(network: torch.nn.Module, lr: float, config: Config) -> torch.optim.Adam:
-    # betas must be floats: Adam refuses the integer 0.
-    return torch.optim.Adam(
-        network.parameters(), lr=lr, betas=(float(config.beta1), float(config.beta2.start)), eps=1e-8, fused=True
-    )
-
-
-def _set_adam(optimizer: torch.optim.Adam, lr: float, beta1: float, beta2: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"], group["betas"] = lr, (float(beta1), float(beta2))
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a polite request; a second one takes effect at once."""
-    requested = False
-
-    def request(signum: int, frame: FrameType | None) -> None:
-        nonlocal requested
-        if requested:
-            raise KeyboardInterrupt
-        requested = True
-
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _adam(network: nn.Module, config: Config) -> torch.optim.Adam:
+    # Rates and betas are set before every step.
+    return torch.optim.Adam(network.parameters(), lr=0.0, betas=(0.0, 0.9), eps=1e-8, fused=True)

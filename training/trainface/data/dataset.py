@@ -1,7 +1,7 @@
-"""A folder or .zip of photos becomes a uint8 array of prepared faces, cached on disk by content.
+"""A source of photos becomes a uint8 array of prepared faces, cached on disk by content.
 
-Layout of a cache entry, `<key>/`: `images.npy` uint8 [N, H, W, 3], memory-mapped when read, and `index.json`. The key
-is the SHA-256 over the bytes of every picture, their names, the preparation and the format of the entry.
+The key of an entry is the SHA-256 over the bytes of every picture, their names, the preparation, the offline
+augmentation and the format of the entry.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +20,23 @@ from numpy.typing import NDArray
 from genface.archive import PREPARED_KIND, open_archive
 from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
-from genface.photos import DECODING_VERSION, OnBroken, Preparation, PreparedFace, prepare_many, settle_broken
+from genface.photos import (
+    DECODING_VERSION,
+    OnBroken,
+    Preparation,
+    PreparedFace,
+    prepare_many,
+)
 from genface.sources import MANIFEST, PictureSource, open_source
 from trainface import atomic, cartoons
+from trainface.data import cache_entry
+from trainface.data.cache_entry import COPY_SIGN, CacheEntry, Plan, Progress
+from trainface.data.offline_augment import OfflineAugment
 
 BUILTIN = "builtin:cartoons"
 BUILTIN_IMAGES = 4096
 BUILTIN_AT_MOST = 1_000_000
 BUILTIN_SEED = 0
-_ENTRY_FORMAT = 1
-
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +50,20 @@ class FaceSet:
     names: list[str]
     """Where each face came from, inside the source."""
     digests: list[str]
-    """SHA-256 of each face's pixels, as hex."""
+    """SHA-256 of each face's pixels, as hex; for an augmented copy that of its photo's face, `+` and a number."""
     preparation: Preparation
     key: str
-    """SHA-256 over the digests and the preparation: equal for equal faces in equal order."""
+    """SHA-256 over the digests, the preparation and the offline augmentation: equal for equal faces in equal order."""
     notes: list[str]
     """What a person should know of the preparation, e.g. the pictures that were skipped."""
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def originals(self) -> NDArray[np.int64]:
+        """Indices of the faces that are no augmented copies."""
+        return np.flatnonzero([COPY_SIGN not in digest for digest in self.digests])
 
 
 def open_faces(
@@ -63,47 +71,69 @@ def open_faces(
     preparation: Preparation,
     *,
     on_broken: OnBroken = "fail",
+    offline_augment: Path | None = None,
+    augment_copies: int = 0,
     cache_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> FaceSet:
-    """Prepare `src` (a folder, a .zip, or `builtin:cartoons[:N]`), or take it from the cache.
+    """Prepare `src` (a folder, .zip, .tar, `hf:NAME`, or `builtin:cartoons[:N]`), or take it from the cache.
+
+    Each face is followed by `augment_copies` copies that the albumentations pipeline in the file `offline_augment`
+    makes of it; both are given or neither. Photos without a face that the crop asks for are left out, and counted in
+    the notes.
 
     Raises UserError for a source without pictures, with broken ones (unless they are skipped), or one that was
-    prepared in another way already.
+    prepared in another way already, and for a pipeline that cannot be used.
     """
     cache_dir = cache_dir or default_cache_dir()
+    if offline_augment is None and augment_copies:
+        raise UserError(f"augment_copies={augment_copies}: give the pipeline that makes them as well")
+    augment = OfflineAugment(offline_augment, augment_copies) if offline_augment is not None else None
+    plan = Plan(preparation=preparation, augment=augment, on_broken=on_broken, progress=progress)
     if src.startswith("builtin:"):
         count = _builtin_count(src)
         # A few rendered faces stand for the renderer's version in the key.
         specimens = b"".join(cartoons.render(BUILTIN_SEED, index, 64).tobytes() for index in range(16))
         specimen = hashlib.sha256(specimens).hexdigest()
-        entry = cache_dir / _key([f"{specimen} {BUILTIN} seed {BUILTIN_SEED} n {count}"], preparation)
+        lines = [f"{specimen} {BUILTIN} seed {BUILTIN_SEED} n {count}"]
+        entry = cache_dir / _key(lines, plan)
         rendered = _render_cartoons(count, preparation.size)
-        return _load(entry, BUILTIN) or _build(entry, BUILTIN, rendered, count, preparation, on_broken, progress)
+        return _face_set(cache_entry.load(entry) or cache_entry.build(entry, rendered, count, plan, BUILTIN), BUILTIN)
     with open_source(src) as source:
-        _refuse_other_preparation(source, preparation)
-        entry = cache_dir / _key(_content_lines(source, cache_dir), preparation)
+        prepared = _prepared_already(source, preparation)
+        entry = cache_dir / _key(_content_lines(source, cache_dir), plan)
         name = os.fsencode(Path(src).resolve().name).decode(errors="replace")
         # An entry that was built by skipping broken pictures is no answer to a run that must not skip any.
-        cached = _load(entry, name)
-        if cached is not None and (on_broken == "skip" or not cached.notes):
-            return cached
-        faces = prepare_many(source, preparation)
-        return _build(entry, name, faces, len(source), preparation, on_broken, progress)
+        cached = cache_entry.load(entry)
+        if cached is not None and (on_broken == "skip" or not cached.skipped):
+            return _face_set(cached, name)
+        # A face must not be looked for in a face that was cut out already.
+        faces = prepare_many(source, replace(preparation, crop="center") if prepared else preparation)
+        return _face_set(cache_entry.build(entry, faces, len(source), plan, name), name)
 
 
 def split_holdout(digests: list[str], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices (training, hold-out): a face is held out when the first 64 bits of its digest fall below `share`.
 
     The choice depends on a face's pixels alone, so copies of one picture are never on both sides, and pictures added
-    later move none of the others.
+    later move none of the others. Augmented copies follow their photo: they are trained on with it, and are in neither
+    half where it is held out, so that the hold-out is photos alone.
     """
     held = np.array([int(digest[:16], 16) < share * 2.0**64 for digest in digests], dtype=bool)
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    copies = np.array([COPY_SIGN in digest for digest in digests], dtype=bool)
+    return np.flatnonzero(~held), np.flatnonzero(held & ~copies)
 
 
 def write_prepared(faces: FaceSet, path: Path, *, force: bool) -> None:
-    """Write a prepared set as a .zip or folder of PNGs with a manifest that states the preparation."""
+    """Write a prepared set as a .zip or folder of PNGs with a manifest that states the preparation.
+
+    Raises UserError for a set with augmented copies: what is written may become the real side of a score.
+    """
+    if any(COPY_SIGN in digest for digest in faces.digests):
+        raise UserError(
+            f"{path}: a prepared set holds photos alone, since scores take it for the real faces; leave the"
+            " augmentation out here, and give it to the training"
+        )
     manifest = {
         "kind": PREPARED_KIND,
         "format_version": 1,
@@ -140,18 +170,24 @@ def _render_cartoons(count: int, size: int) -> Iterator[PreparedFace]:
         yield PreparedFace(f"{index:06d}.png", pixels)
 
 
-def _refuse_other_preparation(source: PictureSource, preparation: Preparation) -> None:
+def _prepared_already(source: PictureSource, preparation: Preparation) -> bool:
+    """Whether the source's faces were prepared as wanted; raises UserError where they were in another way."""
     record = (source.manifest or {}).get("preparation")
-    if record is not None and Preparation.from_dict(record) != preparation:
+    if record is None:
+        return False
+    if Preparation.from_dict(record) != preparation:
         raise UserError(
             f"{source}: its faces were prepared as {Preparation.from_dict(record)}, this run wants {preparation};"
-            " train at that size, or prepare the photos anew with `trainface data`"
+            " train at that size and crop, or prepare the photos anew with `trainface data`"
         )
+    return True
 
 
-def _key(content_lines: list[str], preparation: Preparation) -> str:
-    record = json.dumps([_ENTRY_FORMAT, DECODING_VERSION, content_lines, preparation.to_dict()], sort_keys=True)
-    return hashlib.sha256(record.encode()).hexdigest()
+def _key(content_lines: list[str], plan: Plan) -> str:
+    record: list[Any] = [cache_entry.FORMAT, DECODING_VERSION, content_lines, plan.preparation.to_dict()]
+    if plan.augment is not None:
+        record.append(plan.augment.record)
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
@@ -161,13 +197,12 @@ def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
         memo: dict[str, list[Any]] = json.loads(memo_path.read_bytes())
     except (OSError, ValueError):
         memo = {}
-    container = None if source.path.is_dir() else _stamp(source.path)
     fresh: dict[str, list[Any]] = {}
     unreadable: list[str] = []
     for name in source.names:
-        stamp = container or _stamp(source.path / name)
+        stamp = source.stamp(name)
         known = memo.get(name)
-        if known is not None and known[0] == stamp:
+        if known is not None and stamp is not None and known[0] == stamp:
             fresh[name] = known
             continue
         try:
@@ -180,92 +215,16 @@ def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
     return [f"{digest} {name}" for name, (_, digest) in fresh.items()] + [f"unreadable {name}" for name in unreadable]
 
 
-def _stamp(path: Path) -> str:
-    try:
-        stat = path.stat()
-    except OSError:
-        return "missing"
-    return f"{stat.st_size} {stat.st_mtime_ns}"
-
-
-def _build(
-    entry: Path,
-    name: str,
-    faces: Iterator[PreparedFace],
-    total: int,
-    preparation: Preparation,
-    on_broken: OnBroken,
-    progress: Progress | None,
-) -> FaceSet:
-    """Write a cache entry beside its final name, then rename it into place."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=entry.parent))
-    try:
-        names: list[str] = []
-        digests: list[str] = []
-        broken: list[BrokenImageError] = []
-        # Plain writes, not a memory map: on a full disk a map ends the process by a signal.
-        with (scratch / "images.npy").open("wb") as file:
-            _write_header(file, total, preparation.size)
-            for done, face in enumerate(faces, 1):
-                if face.pixels is None:
-                    assert face.broken is not None
-                    broken.append(face.broken)
-                else:
-                    file.write(face.pixels.tobytes())
-                    names.append(face.name)
-                    digests.append(hashlib.sha256(face.pixels.tobytes()).hexdigest())
-                if progress is not None:
-                    progress(done, total)
-            notes = settle_broken(broken, on_broken, total, name)
-            file.seek(0)
-            _write_header(file, len(names), preparation.size)
-        index = {"names": names, "digests": digests, "preparation": preparation.to_dict(), "notes": notes}
-        (scratch / "index.json").write_text(json.dumps(index))
-        _put_in_place(scratch, entry, name)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(entry.parent)) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    built = _load(entry, name)
-    assert built is not None, "an entry that was just written can be read"
-    return built
-
-
-def _write_header(file: BinaryIO, num: int, size: int) -> None:
-    """The header of an .npy of uint8 [num, size, size, 3]; NumPy pads it, so that it can be rewritten for fewer."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (num, size, size, 3)}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _put_in_place(scratch: Path, entry: Path, name: str) -> None:
-    """Rename a finished entry, unless another process was first; equal keys mean equal contents."""
-    existing = _load(entry, name)
-    if existing is not None and existing.digests == json.loads((scratch / "index.json").read_bytes())["digests"]:
-        return
-    shutil.rmtree(entry, ignore_errors=True)
-    try:
-        scratch.rename(entry)
-    except OSError:
-        if _load(entry, name) is None:
-            raise
-
-
-def _load(entry: Path, name: str) -> FaceSet | None:
-    """Read a cache entry; None when there is none, or it is damaged and must be built anew."""
-    try:
-        index = json.loads((entry / "index.json").read_bytes())
-        images = np.load(entry / "images.npy", mmap_mode="r")
-        if len(images) != len(index["names"]):
-            return None
-        return FaceSet(
-            name=name,
-            images=images,
-            names=index["names"],
-            digests=index["digests"],
-            preparation=Preparation.from_dict(index["preparation"]),
-            key=hashlib.sha256(json.dumps([index["digests"], index["preparation"]]).encode()).hexdigest(),
-            notes=index["notes"],
-        )
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
+def _face_set(entry: CacheEntry, name: str) -> FaceSet:
+    index = entry.index
+    # The augmentation only where there is one, so that the keys of older sets stay what they were.
+    facts = [index["digests"], index["preparation"], *([index["augment"]] if index.get("augment") else [])]
+    return FaceSet(
+        name=name,
+        images=entry.images,
+        names=index["names"],
+        digests=index["digests"],
+        preparation=Preparation.from_dict(index["preparation"]),
+        key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        notes=index["notes"],
+    )

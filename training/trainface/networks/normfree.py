@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-LEAK = 0.2
+from trainface.networks.parts import LEAK, RECTIFIER_GAIN, init_normal
 
 
 class Generator(nn.Module):
@@ -67,14 +67,5 @@ class Discriminator(nn.Module):
 
 
 def _init(module: nn.Module) -> None:
-    """He et al. 2015 for LeakyReLU(0.2): weights N(0, 2 / (1.04 fan_in)), biases 0."""
-    if isinstance(module, nn.Conv2d):
-        fan_in = module.in_channels // module.groups * 16
-    elif isinstance(module, nn.ConvTranspose2d):
-        # Each output pixel of a 4x4 kernel with stride 2 reads 2x2 input pixels.
-        fan_in = module.in_channels * 4
-    else:
-        return
-    nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / ((1.0 + LEAK**2) * fan_in)))
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        init_normal(module, RECTIFIER_GAIN)

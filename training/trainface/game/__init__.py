@@ -1,0 +1,1 @@
+"""The adversarial game: losses, labels, penalties, and what the discriminator is shown."""

@@ -1,0 +1,1 @@
+"""What watches a run: measures, scores, and the guard that answers."""
