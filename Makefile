@@ -26,7 +26,7 @@ DEMO_SIZE   ?= 64
 DEMO_N      ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train export generate evaluate test test-inference lint typecheck bench clean
+.PHONY: help install demo train export generate evaluate handin test test-inference lint typecheck bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -73,6 +73,13 @@ generate: install ## Draw N faces from MODEL into OUT
 evaluate: install ## Score FAKE against REAL: make evaluate REAL=photos/ FAKE=faces.zip
 	@test -n "$(REAL)" || { echo "say which real faces: make evaluate REAL=folder-or.zip FAKE=$(FAKE)" >&2; exit 2; }
 	$(BIN)/evalface "$(REAL)" "$(FAKE)" --out "$(REPORT)" $(ARGS)
+
+# LANG is usually the locale of the shell, as in en_US.UTF-8: what begins with ru is Russian, all else English.
+# DATA and OUT count here only where they are given, since their defaults belong to other targets.
+handin: install ## Bundle RUN for handing in: make handin RUN=runs/mine [DATA=photos/] [N=10000] [LANG=ru] [OUT=folder]
+	$(BIN)/exportface handin "$(RUN)" --n $(N) --lang $(if $(filter ru%,$(LANG)),ru,en) \
+	  --out "$(if $(filter file,$(origin OUT)),$(RUN)-handin,$(OUT))" \
+	  $(if $(filter file,$(origin DATA)),,--real "$(DATA)") $(ARGS)
 
 test: install lint typecheck test-inference ## Everything that CI runs
 	$(BIN)/python -m pytest --ignore=tests/inference $(ARGS)

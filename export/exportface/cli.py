@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,34 @@ def export(
     print(*summary_lines(exported, out, torchscript), sep="\n")
     if (line := warning(exported.parity)) is not None:
         _say(line)
+
+
+@app.command()
+def handin(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of trainface.")],
+    out: Annotated[Path, typer.Option(help="The folder to fill.")],
+    real: Annotated[
+        str | None, typer.Option(help="The real faces; default: looked for by the data set's name.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Pictures in the archive.")] = 10_000,
+    lang: Annotated[Literal["en", "ru"], typer.Option(help="Language of the report and the README.")] = "en",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, as the files shall state it.")
+    ] = UNKNOWN_LICENCE,
+    force: Annotated[
+        bool, typer.Option("--force", help="Renew a finished hand-in; what is still valid is kept.")
+    ] = False,
+) -> None:
+    """Bundle archive, generator files, scores, commands, configuration and report of a run into one folder."""
+    from exportface.export import ParityError
+    from exportface.handin import hand_in
+
+    try:
+        readme = hand_in(run, out, real=real, n=n, lang=lang, licence=licence, force=force, say=_say)
+    except ParityError as error:
+        _say(f"exportface: parity failed: {error}")
+        raise typer.Exit(1) from error
+    print(readme)
 
 
 def _say(line: str) -> None:

@@ -16,7 +16,7 @@ from genface.metadata import ModelCard
 from genface.photos import Preparation
 from trainface import checkpoint
 from trainface.config import Config
-from trainface.networks import build_generator
+from trainface.networks import build_generator, set_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     try:
         config = Config.from_dict(state["config"])
         source = Source(
-            generator=_rebuild(config, state["G_ema"]),
+            generator=_rebuild(config, state),
             config=config,
             preparation=Preparation.from_dict(state["preparation"]),
             dataset=str(state["data"]["name"]),
@@ -85,10 +85,12 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     return source
 
 
-def _rebuild(config: Config, weights: dict[str, Any]) -> nn.Module:
+def _rebuild(config: Config, state: dict[str, Any]) -> nn.Module:
+    """The averaged generator that scored best, as far grown as the run had come."""
     generator = build_generator(config)
+    set_progress(generator, config.progress(int(state["cur_nimg"])))
     try:
-        generator.load_state_dict(weights)
+        generator.load_state_dict(state["ema"][state["best_ema"]])
     except RuntimeError as error:
         # torch lists every tensor that does not fit; the first is enough to know.
         reason = str(error).splitlines()[1:2] or [str(error)]

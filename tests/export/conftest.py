@@ -19,8 +19,9 @@ from exportface.to_onnx import to_onnx
 from exportface.to_torchscript import to_torchscript
 from genface.photos import Preparation
 from trainface import cartoons, checkpoint
-from trainface.config import Config, preset
-from trainface.dataset import FaceSet
+from trainface.config import Config
+from trainface.data.dataset import FaceSet
+from trainface.presets import preset
 from trainface.trainer import Trainer
 
 STEPS = {"tiny": 3, "tiny-dcgan": 3, "s64": 0, "dcgan64": 0}
@@ -62,7 +63,7 @@ def train_state() -> Callable[[str], dict[str, Any]]:
             trainer = Trainer(config, _faces(config.batch, config.size), torch.device("cpu"))
             for _ in range(STEPS[name]):
                 trainer.step()
-            _enliven(trainer.G_ema, config)
+            _enliven(trainer.bank.best, config)
             states[name] = trainer.state()
         return copy.deepcopy(states[name])
 
