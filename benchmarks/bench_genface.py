@@ -37,8 +37,8 @@ from genface.encode import encode_png
 from genface.errors import UserError
 from genface.photos import Preparation
 from trainface.checkpoint import save as save_checkpoint
-from trainface.config import preset
-from trainface.dataset import FaceSet
+from trainface.data.dataset import FaceSet
+from trainface.presets import preset
 from trainface.trainer import Trainer
 
 TORCH_BATCH = 64

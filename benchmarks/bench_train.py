@@ -3,9 +3,10 @@
     python benchmarks/bench_train.py [--steps 8] [--rounds 5] [--batch 64]
 
 Arms: `tutorial` (the tutorial's networks and loop: fp32, NCHW, BCE), `dcgan64` (the same networks in trainface, in the
-precision that it picks) and `s64` (the default preset, whose networks are smaller and whose penalty costs extra).
-Data come from memory on all sides. The limit is the machine's GEMM rate, measured in the same run. The last line on
-stdout is one JSON document.
+precision that it picks) and `s64` (the default preset, whose networks are smaller and whose penalty costs extra); on a
+GPU these two uncompiled as well, and no step may wait for the device. Data come from memory on all sides. The limit is
+the machine's GEMM rate, measured in the same run. Then where a step's time goes, part by part, each part awaited. The
+last line on stdout is one JSON document.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from genface.cores import usable_cores
 from genface.photos import Preparation
-from trainface.config import preset
-from trainface.dataset import FaceSet
+from trainface.data.dataset import FaceSet
 from trainface.networks import dcgan
+from trainface.presets import preset
 from trainface.trainer import Trainer
 
 
@@ -61,9 +64,53 @@ def tutorial_loop(faces: FaceSet, batch: int) -> Callable[[], None]:
     return step
 
 
-def house_loop(faces: FaceSet, preset_name: str, batch: int, device: torch.device) -> Trainer:
-    config = preset(preset_name).with_settings({"batch": str(batch), "holdout": "0"})
+def house_loop(faces: FaceSet, preset_name: str, batch: int, device: torch.device, compile: str = "auto") -> Trainer:
+    config = preset(preset_name).with_settings({"batch": str(batch), "holdout": "0", "compile": compile})
     return Trainer(config, faces, device)
+
+
+def breakdown(trainer: Trainer, steps: int) -> dict[str, float]:
+    """Share of a step's time by part; `penalty` is what D's steps with a penalty take longer, averaged over all."""
+    seconds: dict[str, list[float]] = {}
+
+    def timed(holder: Any, name: str, part: str) -> None:
+        plain = getattr(holder, name)
+
+        def stopwatch(*args: Any) -> Any:
+            started = _now(trainer.device)
+            result = plain(*args)
+            # The fifth argument of D's phase is the penalty's weight.
+            kind = part + " with penalty" if part == "D" and args[4] is not None else part
+            seconds.setdefault(kind, []).append(_now(trainer.device) - started)
+            return result
+
+        setattr(holder, name, stopwatch)
+
+    phases = trainer._phases
+    for holder, name, part in (
+        (trainer.batches, "batch", "data"),
+        (phases, "generate", "G forward"),
+        (phases, "discriminator_phase", "D"),
+        (phases, "generator_phase", "G through D"),
+        (trainer.bank, "update", "EMA"),
+    ):
+        timed(holder, name, part)
+    started = _now(trainer.device)
+    for _ in range(steps):
+        trainer.step()
+    total = (_now(trainer.device) - started) / steps
+    parts = {name: statistics.median(values) for name, values in seconds.items()}
+    if "D with penalty" in parts:
+        with_penalty = parts.pop("D with penalty")
+        parts["penalty"] = (with_penalty - parts.setdefault("D", 0.0)) / trainer.config.penalty_every
+    shares = {name: round(value / total, 3) for name, value in parts.items()}
+    return shares | {"Adam and the rest": round(1 - sum(shares.values()), 3)}
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def gemm_rate(dtype: torch.dtype, device: torch.device, size: int = 2048) -> float:
@@ -78,6 +125,19 @@ def gemm_rate(dtype: torch.dtype, device: torch.device, size: int = 2048) -> flo
         rates.append(2 * size**3 / (time.perf_counter() - started))
     assert product.shape == (size, size)
     return statistics.median(rates[2:])
+
+
+@contextmanager
+def no_waiting(device: torch.device) -> Iterator[None]:
+    """Make every wait for a GPU an error."""
+    if device.type != "cuda":
+        yield
+        return
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 def random_faces(num: int) -> FaceSet:
@@ -102,6 +162,8 @@ def main() -> None:
     torch.set_flush_denormal(True)
     faces = random_faces(1024)
     house = {name: house_loop(faces, name, options.batch, device) for name in ("dcgan64", "s64")}
+    if device.type == "cuda":
+        house |= {f"{name} eager": house_loop(faces, name, options.batch, device, "off") for name in tuple(house)}
     arms: dict[str, Callable[[], object]] = {"tutorial": tutorial_loop(faces, options.batch)}
     arms |= {name: trainer.step for name, trainer in house.items()}
 
@@ -119,12 +181,11 @@ def main() -> None:
     rates: dict[str, list[float]] = {name: [] for name in arms}
     for round_index in range(options.rounds):
         for name, step in arms.items():
-            started = time.perf_counter()
-            for _ in range(options.steps):
-                step()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            rates[name].append(options.batch * options.steps / (time.perf_counter() - started))
+            started = _now(device)
+            with no_waiting(device if name != "tutorial" else torch.device("cpu")):
+                for _ in range(options.steps):
+                    step()
+            rates[name].append(options.batch * options.steps / (_now(device) - started))
         print(f"round {round_index + 1}: { ({n: round(r[-1], 1) for n, r in rates.items()}) }", file=sys.stderr)
 
     bf16 = house["s64"].bf16
@@ -144,6 +205,7 @@ def main() -> None:
         "gemm_gflops": round(peak / 1e9),
         "share_of_gemm_rate": {name: round(flops[name] / options.batch * median[name] / peak, 3) for name in house},
     }
+    document["breakdown"] = {name: breakdown(trainer, 3 * options.steps) for name, trainer in house.items()}
     for name in arms:
         print(f"{name:10s} {median[name]:8.1f} images/s", file=sys.stderr)
     print(json.dumps(document))
