@@ -82,7 +82,7 @@ handin: install ## Bundle RUN for handing in: make handin RUN=runs/mine [DATA=ph
 	  $(if $(filter file,$(origin DATA)),,--real "$(DATA)") $(ARGS)
 
 test: install lint typecheck test-inference ## Everything that CI runs
-	$(BIN)/python -m pytest --ignore=tests/inference $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference $(ARGS)
 
 test-inference: ## The inference room alone, in an environment that has no torch
 	test -x $(SLIM)/bin/python || $(PYTHON) -m venv $(SLIM)
