@@ -5,8 +5,8 @@
 Each generator is an ONNX file, or an archive or folder of pictures, trained on `builtin:cartoons`. A small classifier
 (trained at first, cached in --classifier) reads the attributes of N pictures of each. Its accuracy on renders that it
 never saw is part of the result, and attributes that it cannot read at this size are left out of the totals. Beside the
-generators stand a ceiling (other renders) and floors (noise, one face and sixteen faces repeated, the blurred mean of
-pairs). Tables go to stderr; the last line on stdout is one JSON document.
+generators stand a ceiling (other renders) and floors (noise, one face and sixteen faces repeated, faces laid over one
+another in pairs). Tables go to stderr; the last line on stdout is one JSON document.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     training_faces = np.stack(list(cartoons.render_many(BUILTIN_SEED, range(options.training_set), size)))
     training = confident_readings(classifier.probabilities(training_faces))
     sets = baselines(size, num)
-    sets |= {name: pictures_of(path, size, num) for name, path in options.generators}
+    for name, path in options.generators:
+        if name in sets:
+            raise UserError(f"{name}={path}: that name is taken; give it another")
+        sets[name] = pictures_of(path, size, num)
     results = {}
     print(f"\n{'':16s} values   pairs  total var.  entropy  confident", file=sys.stderr)
     for name, pictures in sets.items():
