@@ -63,7 +63,7 @@ def hand_in(
     # Before the work, not after it.
     DrawConfig(n=n)
     check_folder(out, force=force)
-    src = real or _find_data(run, state["data"])
+    src = real or run_report.find_data(run, state["data"])
     reals = None if src is None else _open_reals(src, state, say)
     folder = HandinFolder(out, force=force)
 
@@ -122,15 +122,6 @@ def hand_in(
     folder.put_text("README.md", _readme(out, facts, commands, missing, n, lang))
     folder.finish({"lang": lang, "n": n, "checkpoint_sha256": facts.checkpoint_sha256})
     return out / "README.md"
-
-
-def _find_data(run: Path, data: dict[str, Any]) -> str | None:
-    """The data set by its name: the built-in one, or a file or folder in the working folder or beside the run."""
-    name = str(data["name"])
-    if name.startswith("builtin:"):
-        return f"{name}:{data['images']}"
-    places = (Path(), run.resolve().parent, run.resolve().parent.parent)
-    return next((str(place / name) for place in places if (place / name).exists()), None)
 
 
 def _open_reals(src: str, state: dict[str, Any], say: Say) -> _Reals:

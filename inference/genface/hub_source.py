@@ -24,6 +24,8 @@ class HubSource(PictureSource):
     def __init__(self, address: str) -> None:
         datasets = _import_datasets()
         name, _, split = address.partition("@")
+        if not name:
+            raise UserError("hf: names no data set; write hf:user/name, hf:FOLDER or hf:FILE.parquet")
         rows = _split(_load(datasets, name), name, split)
         self._column = _picture_column(datasets, rows.features, name)
         rows = rows.select_columns([self._column])

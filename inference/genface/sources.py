@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 1 << 29
 # Formats that Pillow names but cannot decode by itself (EPS would be handed to Ghostscript), or that are no pictures.
 _NOT_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_OTHER_ARCHIVES = (".xz", ".bz2", ".zst", ".7z", ".rar", ".txz", ".tbz2")
 _HUB_PREFIX = "hf:"
 
 
@@ -130,6 +131,8 @@ def open_source(path: str | os.PathLike[str]) -> PictureSource:
 
     Raises UserError when it does not exist, is something else, or holds no picture.
     """
+    if not os.fspath(path):
+        raise UserError("the name of the pictures is empty; the folder that you are in is written .")
     if os.fspath(path).startswith(_HUB_PREFIX):
         from genface.hub_source import HubSource
 
@@ -145,6 +148,8 @@ def open_source(path: str | os.PathLike[str]) -> PictureSource:
         from genface.tar_source import TarSource
 
         return _with_pictures(TarSource(path))
+    if path.name.lower().endswith(_OTHER_ARCHIVES):
+        raise UserError(f"{path}: archives are read as .zip, .tar or .tar.gz; unpack this one and give the folder")
     return _with_pictures(ZipSource(path))
 
 

@@ -21,6 +21,7 @@ from exportface.handin_folder import HandinFolder
 from exportface.handin_texts import environment, page, read_one_nn_in_russian
 from genface.errors import UserError
 from trainface import cartoons
+from trainface.report import run_report
 from trainface.report.readings import number
 
 Run = Callable[..., tuple[int, str, str]]
@@ -99,11 +100,10 @@ def test_everything_is_in_the_folder(run: Run, trained: Path, photos: Path, tmp_
 
 
 def test_the_name_of_the_data_set_is_looked_for(trained: Path, photos: Path) -> None:
-    from exportface import handin
 
-    assert handin._find_data(trained, {"name": "photos", "images": 24}) == str(photos)
-    assert handin._find_data(trained, {"name": "elsewhere", "images": 24}) is None
-    assert handin._find_data(trained, {"name": "builtin:cartoons", "images": 24}) == "builtin:cartoons:24"
+    assert run_report.find_data(trained, {"name": "photos", "images": 24}) == str(photos)
+    assert run_report.find_data(trained, {"name": "elsewhere", "images": 24}) is None
+    assert run_report.find_data(trained, {"name": "builtin:cartoons", "images": 24}) == "builtin:cartoons:24"
 
 
 def test_a_mistake_leaves_nothing_behind(run: Run, trained: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import torch
 from trainface import compiling
 from trainface.config import Config
 from trainface.data.dataset import FaceSet
-from trainface.networks import build_discriminator, build_generator
+from trainface.game.view import View
+from trainface.networks import build_discriminator, build_generator, set_progress
+from trainface.presets import preset
 from trainface.step import Step
 from trainface.trainer import Trainer
 
@@ -62,3 +64,54 @@ def test_the_comparison_leaves_networks_and_streams_alone(tiny: Config) -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
     assert torch.equal(stream, torch.get_rng_state())
     assert all(parameter.grad is None for network in (G, D) for parameter in network.parameters())
+
+
+def test_the_comparison_leaves_nothing_behind_when_it_fails(faces: FaceSet) -> None:
+    """A gradient left by a phase that failed half way would be added to the first step's."""
+    config = preset("tiny-dcgan").with_settings({"d_norm": "spectral", "precision": "fp32"})
+    torch.manual_seed(0)
+    G, D = build_generator(config), build_discriminator(config)
+    before = [tensor.clone() for network in (G, D) for tensor in network.state_dict().values()]
+    eager = Step(G, D, config, device=CPU, bf16=False, compiled=False)
+    assert compiling.largest_gradient_error(eager, eager, config, CPU) == 0.0, "spectral norm's vectors are put back"
+
+    class Failing(Step):
+        def generator_phase(self, *inputs: Any) -> Any:
+            super().generator_phase(*inputs)
+            raise RuntimeError("out of memory, say")
+
+    with pytest.raises(RuntimeError):
+        compiling.largest_gradient_error(
+            Failing(G, D, config, device=CPU, bf16=False, compiled=False), eager, config, CPU
+        )
+    after = [tensor for network in (G, D) for tensor in network.state_dict().values()]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    assert all(parameter.grad is None for network in (G, D) for parameter in network.parameters())
+
+
+@pytest.mark.slow
+def test_every_stage_of_a_growing_pyramid_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More versions of D's loss than Dynamo compiles by itself; traced only, which takes seconds, not minutes."""
+    real, traced = torch.compile, []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        traced.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda function, **options: real(function, backend=backend, **options))
+    widths = {"g_widths": "8,8,8,8,8", "d_widths": "8,8,8,8,8", "size": "64", "architecture": "pyramid"}
+    config = preset("tiny").with_settings(widths | {"regime": "progressive", "penalty_every": "2", "batch": "2"})
+    torch.manual_seed(0)
+    G, D = build_generator(config), build_discriminator(config)
+    step = Step(G, D, config, device=CPU, bf16=False, compiled=True)
+    counts = []
+    for at in (0.0, 0.15, 0.25, 0.35, 0.45):
+        for network in (G, D):
+            set_progress(network, at)
+        for weight in (None, torch.tensor(1.0)):
+            before = len(traced)
+            fakes = step.generate(torch.randn(2, 8))
+            step.discriminator_phase(fakes, fakes, View(augmentation=None, noise=None), None, weight, None)
+            counts.append(len(traced) - before)
+    assert fakes[0].shape[-1] == 64
+    assert min(counts) >= 1, counts

@@ -132,11 +132,15 @@ def test_every_choice_has_its_phrase_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_command_gives_the_configuration_back(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_gives_the_configuration_back(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command line is parsed by the command itself."""
     from genface.commands import run_app
     from trainface.cli import app
 
+    (tmp_path / "my faces").mkdir()
+    monkeypatch.chdir(tmp_path)
     config = replace(preset(name), seed=7, kimg=12.5, x_flip=False, decay_kimg=3.0)
     command = recipe.training_command(
         config, src="my faces", run="runs/x", preparation=Preparation(size=config.size), init_from=None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,20 @@ import torch
 from torch import nn
 
 from genface.errors import UserError
-from trainface import checkpoint
+from genface.photos import Preparation
+from trainface import checkpoint, loop
 from trainface import run as run_folder
 from trainface.config import Config
 from trainface.data.dataset import FaceSet, split_holdout
+from trainface.history import read_entries
 from trainface.logbook import Logbook
-from trainface.loop import train
+from trainface.loop import _roll_back_or_stop, train
 from trainface.presets import preset
 from trainface.step import Stats
 from trainface.trainer import Trainer
+from trainface.watch import scores
+from trainface.watch.guard import Verdict
+from trainface.watch.scores import Score
 
 CPU = torch.device("cpu")
 
@@ -92,7 +100,7 @@ def test_penalty_is_taken_in_every_kth_step_with_weight_k(faces: FaceSet, tiny: 
     trainer = Trainer(tiny.with_settings({"penalty_every": "3", "gamma": "2"}), faces, CPU)
     taken = ["r1" in trainer.step() for _ in range(7)]
     assert taken == [True, False, False, True, False, False, True]
-    trainer.step_index = 0
+    trainer.cur_nimg = 0
     weight = trainer._penalty_weight(0.0)
     assert weight is not None
     assert weight.item() == 6.0
@@ -154,6 +162,23 @@ def test_other_settings_or_data_are_refused_on_resume(faces: FaceSet, tiny: Conf
         Trainer(tiny, FaceSet(**vars(faces) | {"key": "1" * 64}), CPU).load_state(state)
 
 
+def test_another_crop_on_resume_is_named(faces: FaceSet, tiny: Config) -> None:
+    state = Trainer(tiny, faces, CPU).state()
+    cropped = FaceSet(**vars(faces) | {"preparation": Preparation(size=16, crop="face"), "key": "1" * 64})
+    with pytest.raises(UserError, match=r"prepared as 16 px, center crop.* now as 16 px, face crop.*the same --crop"):
+        Trainer(tiny, cropped, CPU).load_state(state)
+
+
+def test_a_resumed_run_has_the_origin_that_it_had(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
+    (tmp_path / "one.pt").write_bytes(b"one")
+    (tmp_path / "other.pt").write_bytes(b"other")
+    trainer = Trainer(tiny, faces, CPU)
+    trainer.origin = {"sha256": hashlib.sha256(b"one").hexdigest()}
+    run_folder._refuse_other_origin(trainer, run_folder.Beginning(init_from=tmp_path / "one.pt"))
+    with pytest.raises(UserError, match="did not begin with this checkpoint"):
+        run_folder._refuse_other_origin(trainer, run_folder.Beginning(init_from=tmp_path / "other.pt"))
+
+
 def spoil(trainer: Trainer) -> None:
     with torch.no_grad():
         next(trainer.G.parameters()).fill_(float("nan"))
@@ -166,7 +191,7 @@ def test_without_a_guard_divergence_stops_the_run_and_keeps_the_checkpoint(
     train(trainer, tmp_path, Logbook(tmp_path, 0))
     before = (tmp_path / "checkpoint.pt").read_bytes()
     spoil(trainer)
-    trainer.cur_nimg = 0
+    trainer.cur_nimg = 200
     with pytest.raises(UserError, match="diverged"):
         train(trainer, tmp_path, Logbook(tmp_path, 0))
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
@@ -219,9 +244,175 @@ def test_d_is_left_out_while_its_loss_is_low(faces: FaceSet) -> None:
 def test_more_steps_of_d_see_more_reals(faces: FaceSet) -> None:
     trainer = Trainer(preset("tiny-dcgan").with_settings({"d_steps": "3"}), faces, CPU)
     trainer.step()
-    assert (trainer.cur_nimg, trainer.step_index) == (24, 1)
+    assert trainer.cur_nimg == 24
     assert trainer.d_opt.state_dict()["state"][0]["step"] == 3
     assert trainer.g_opt.state_dict()["state"][0]["step"] == 1
+
+
+def test_the_penalty_is_spread_over_all_steps_of_d_and_always_seen(faces: FaceSet, tiny: Config) -> None:
+    """With as many steps of D as the penalty's period it falls on the first of them, and the log must still show it."""
+    trainer = Trainer(tiny.with_settings({"d_steps": "2", "penalty_every": "2", "precision": "fp32"}), faces, CPU)
+    phase, weights, losses = trainer._phases.discriminator_phase, [], []
+
+    def watched(*inputs: Any) -> Stats:
+        stats = phase(*inputs)
+        weights.append(inputs[4])
+        losses.append(stats["d_loss"])
+        return stats
+
+    trainer._phases.discriminator_phase = watched  # type: ignore[method-assign]
+    seen = [trainer.step() for _ in range(2)]
+    assert [weight is not None for weight in weights] == [True, False, True, False]
+    assert all("r1" in stats for stats in seen)
+    assert seen[0]["d_loss"].item() == pytest.approx((losses[0] + losses[1]).item() / 2)
+
+
+def stop_after(trainer: Trainer, steps: int) -> None:
+    """Let a step send what Ctrl-C sends."""
+    step = trainer.step
+
+    def counted() -> Stats:
+        nonlocal steps
+        steps -= 1
+        if steps == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step()
+
+    trainer.step = counted  # type: ignore[method-assign]
+
+
+def test_a_run_stopped_in_the_middle_of_a_tick_misses_no_score_and_no_adaptation(
+    faces: FaceSet, tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at 72 of a tick of 104 images, beyond the 50 at which a score was due: the same state in the end."""
+    monkeypatch.setattr(scores, "_load_extractor", lambda say: scores.CoarsePixels())
+    settings = {"score_kimg": "0.05", "score_images": "16", "augment_target": "0.3", "holdout": "0.3"}
+    config = tiny.with_settings(settings | {"ema_halflives_kimg": "0.02,0.1"})
+    straight, parted = tmp_path / "straight", tmp_path / "parted"
+    whole, first, second = (Trainer(config, faces, CPU) for _ in range(3))
+    assert train(whole, straight, Logbook(straight, 0))
+
+    stop_after(first, 9)
+    assert not train(first, parted, Logbook(parted, 0))
+    assert first.cur_nimg == 72
+    second.load_state(checkpoint.load(parted / "checkpoint.pt"))
+    assert train(second, parted, Logbook(parted, 72))
+    assert_equal(second.state(), whole.state())
+    logged = [[entry["kimg"] for entry in read_entries(run / "log.jsonl") if "scores" in entry]
+              for run in (straight, parted)]  # fmt: skip
+    assert logged[0] == logged[1] == [0.104, 0.2, 0.304, 0.4]
+
+
+def test_a_roll_back_keeps_the_score_of_the_best_file(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
+    trainer, logbook = Trainer(tiny, faces, CPU), Logbook(tmp_path, 0)
+    checkpoint.save(trainer.state(), tmp_path / "checkpoint.pt")
+    checkpoint.keep_copy(tmp_path, 0, 3)
+    trainer.step()
+    trainer.best_kid = 0.1
+    verdict = Verdict(messages=[], roll_back=True, stop=False, good=False)
+    _roll_back_or_stop(trainer, verdict, tmp_path, logbook)
+    assert (trainer.cur_nimg, trainer.best_kid) == (0, 0.1)
+    assert checkpoint.load(tmp_path / "checkpoint.pt")["best_kid"] == 0.1
+
+
+def test_a_disk_that_is_full_at_a_roll_back_does_not_end_the_run(
+    faces: FaceSet, tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer, logbook = Trainer(tiny, faces, CPU), Logbook(tmp_path, 0)
+    checkpoint.save(trainer.state(), tmp_path / "checkpoint.pt")
+    checkpoint.keep_copy(tmp_path, 0, 3)
+    trainer.step()
+    monkeypatch.setattr(checkpoint, "RESERVE_BYTES", 1 << 60)
+    verdict = Verdict(messages=[], roll_back=True, stop=False, good=False)
+    _roll_back_or_stop(trainer, verdict, tmp_path, logbook)
+    assert trainer.cur_nimg == 0
+    assert "nothing could be saved" in capsys.readouterr().err
+
+
+def test_a_best_score_that_could_not_be_saved_is_forgotten(
+    faces: FaceSet, tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no later, worse one would be saved as best, and there would be no best.pt at all."""
+    kids, saved = iter([0.1, 0.2, 0.3, 0.4]), []
+    save = loop._save
+
+    def full_at_first(*args: Any, is_best: bool, **options: Any) -> None:
+        saved.append(is_best)
+        if len(saved) == 2:  # the first is that of the beginning
+            raise OSError("disk full")
+        save(*args, is_best=is_best, **options)
+
+    def scored(trainer: Trainer, *_: Any) -> dict[str, Score]:
+        return {trainer.bank.best_key: Score(kid=next(kids), kid_error=0.0, frechet=1.0)}
+
+    monkeypatch.setattr(loop, "_save", full_at_first)
+    monkeypatch.setattr(loop, "_score_if_due", scored)
+    train(Trainer(tiny, faces, CPU), tmp_path, Logbook(tmp_path, 0))
+    assert saved == [False, True, True, False, False]
+    assert checkpoint.load(tmp_path / "best.pt")["best_kid"] == 0.2
+
+
+def test_black_and_white_faces_are_not_taken_for_a_generator_that_runs_away(faces: FaceSet, tiny: Config) -> None:
+    """Values just beyond the range where the faces are black: rightly half of them or more, and no alarm."""
+    black = FaceSet(**vars(faces) | {"images": np.where(np.arange(16)[:, None] < 10, 0, faces.images).astype(np.uint8)})
+    shares = []
+    for data in (faces, black):
+        trainer = Trainer(tiny, data, CPU)
+        trainer.bank.best.forward = lambda z: torch.cat(  # type: ignore[method-assign]
+            [torch.full((len(z), 3, 16, 10), -1.01), torch.rand(len(z), 3, 16, 6)], dim=3
+        )
+        shares.append(loop._Watch(trainer).look()["out_of_range"])
+    assert shares == pytest.approx([10 / 16, 0.0], abs=0.05)
+
+
+def test_other_checkpoints_of_the_folder_agree_with_the_one_it_goes_on_from(
+    faces: FaceSet, tiny: Config, tmp_path: Path
+) -> None:
+    """An earlier checkpoint.pt put back by hand, then one that was killed before it could be called the best."""
+    trainer, logbook = Trainer(tiny, faces, CPU), Logbook(tmp_path, 0)
+    path, best = tmp_path / "checkpoint.pt", tmp_path / "best.pt"
+    for trainer.cur_nimg, trainer.best_kid in ((100, 0.5), (200, 0.1)):
+        trainer.tick_began = trainer.cur_nimg
+        loop._save(trainer, tmp_path, good=True, is_best=True)
+    resumed = Trainer(tiny, faces, CPU)
+    resumed.load_state(checkpoint.load(tmp_path / "checkpoints" / "000000100.pt"))
+    run_folder._let_agree(resumed, tmp_path, logbook)
+    assert [kept.name for kept in checkpoint.kept(tmp_path)] == ["000000100.pt"]
+    assert resumed.best_kid == 0.1, "a worse one must not take the place of best.pt"
+
+    trainer.cur_nimg = trainer.tick_began = 300
+    trainer.best_kid = 0.05
+    checkpoint.save(trainer.state(), path)
+    run_folder._let_agree(trainer, tmp_path, logbook)
+    assert best.samefile(path)
+
+
+def test_a_folder_that_lost_its_checkpoint_is_not_begun_anew(faces: FaceSet, tiny: Config, tmp_path: Path) -> None:
+    """The kept ones, of more images, would be taken for the new run's newest."""
+    train(Trainer(tiny, faces, CPU), tmp_path, Logbook(tmp_path, 0))
+    (tmp_path / "checkpoint.pt").unlink()
+    with pytest.raises(UserError, match=r"has lost its checkpoint\.pt; copy .*checkpoints"):
+        run_folder.train_run(
+            tmp_path, tiny, device_name="cpu", open_faces=lambda _: faces, beginning=run_folder.Beginning()
+        )
+
+
+def test_a_probe_of_gamma_begins_where_the_run_does(
+    faces: FaceSet, tiny: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Trainer(tiny.with_settings({"seed": "7"}), faces, CPU)
+    checkpoint.save(source.state(), tmp_path / "old.pt")
+    began: list[torch.Tensor] = []
+
+    def probe(config: Config, make: Any, say: Any) -> Any:
+        began.append(flat(make(config).D))
+        return config.gamma
+
+    monkeypatch.setattr(run_folder, "probe_gamma", probe)
+    monkeypatch.setattr(run_folder, "finish", lambda *args, **options: None)
+    beginning = run_folder.Beginning(init_from=tmp_path / "old.pt", probe_gamma=True)
+    run_folder.train_run(tmp_path / "run", tiny, device_name="cpu", open_faces=lambda _: faces, beginning=beginning)
+    assert torch.equal(began[0], flat(source.D))
 
 
 GOLDEN = {

@@ -32,7 +32,9 @@ CropOption = Annotated[
 AugmentFile = Annotated[
     Path | None, typer.Option(help="An albumentations pipeline (JSON or YAML) that makes more pictures of each photo.")
 ]
-AugmentCopies = Annotated[int, typer.Option(help="Pictures that the pipeline makes of each photo.", min=1)]
+AugmentCopies = Annotated[
+    int | None, typer.Option(help="Pictures that the pipeline makes of each photo; default 1.", min=1)
+]
 
 
 @app.command()
@@ -57,16 +59,24 @@ def train(
     ] = None,
     crop: CropOption = "center",
     offline_augment: AugmentFile = None,
-    augment_copies: AugmentCopies = 1,
+    augment_copies: AugmentCopies = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     on_broken: OnBrokenOption = "fail",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings as JSON and stop.")] = False,
 ) -> None:
     """Train a generator on the faces in SRC."""
     options = {"kimg": kimg, "batch": batch, "seed": seed, "loss": loss, "d_norm": d_norm}
-    config = _resolve(preset, options | ({} if gamma == "auto" else {"gamma": gamma}), setting or [])
+    config = _resolve(preset, options | {"gamma": gamma}, setting or [])
+    if augment_copies is not None and offline_augment is None:
+        raise UserError("--augment-copies: give the pipeline that makes them as well, by --offline-augment FILE")
+    copies = (augment_copies or 1) if offline_augment is not None else 0
+    _refuse_missing(src, init_from if not (run / "checkpoint.pt").exists() else None)
     if dry_run:
-        print(json.dumps({"src": src, "run": str(run), "device": device, **config.to_dict()}, indent=1))
+        given: dict[str, object] = {"src": src, "run": str(run), "device": device, "crop": crop, "on_broken": on_broken}
+        given |= {"init_from": None if init_from is None else str(init_from)}
+        given |= {"offline_augment": None if offline_augment is None else str(offline_augment)}
+        probed = {"gamma": "auto"} if gamma == "auto" else {}
+        print(json.dumps({**given, "augment_copies": copies, **config.to_dict(), **probed}, indent=1))
         return
     from trainface.run import Beginning, train_run
 
@@ -74,7 +84,7 @@ def train(
         run,
         config,
         device_name=device,
-        open_faces=lambda size: _open_with_progress(src, size, crop, on_broken, offline_augment, augment_copies),
+        open_faces=lambda size: _open_with_progress(src, size, crop, on_broken, offline_augment, copies),
         beginning=Beginning(init_from=init_from, probe_gamma=gamma == "auto"),
     )
     if not reached:
@@ -97,11 +107,17 @@ def settings(
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     lang: Annotated[Literal["en", "ru"], typer.Option(help="Language of report.md.")] = "en",
+    data: Annotated[
+        str | None, typer.Option(help="The data, to compare with; default: looked for by the data set's name.")
+    ] = None,
 ) -> None:
     """Draw curves, film and walks of a run, and write its report.md."""
-    from trainface.report.run_report import finish
+    from trainface.report.run_report import finish, real_faces
 
-    finish(run, lambda line: print(line, file=sys.stderr, flush=True), lang=lang)
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    finish(run, say, lang=lang, reals=real_faces(run, data, say))
     print(run / "report.md")
 
 
@@ -123,6 +139,8 @@ def data(
     if out.resolve() == Path(src).resolve():
         raise UserError(f"{out}: is the source itself; give another --out")
     check_free(out, force=force, kind=PREPARED_KIND)
+    if contact_sheet is not None:
+        _refuse_sheet(contact_sheet, out, force=force)
     faces = _open_with_progress(src, size, crop, on_broken)
     write_prepared(faces, out, force=force)
     if contact_sheet is not None:
@@ -139,8 +157,30 @@ def _resolve(preset_name: str, options: Mapping[str, float | str | None], settin
         if not equals:
             raise UserError(f"--set {text}: write KEY=VALUE, as in --set gamma=10:1")
         chosen[key.strip()] = value.strip()
-    chosen |= {key: str(value) for key, value in options.items() if value is not None}
+    for key, option in options.items():
+        if option is not None and key in chosen:
+            raise UserError(f"--{key.replace('_', '-')} {option} and --set {key}={chosen[key]}: give one of them")
+        if option is not None and (key, option) != ("gamma", "auto"):  # which a probe finds, on the data
+            chosen[key] = str(option)
     return preset(preset_name).with_settings(chosen)
+
+
+def _refuse_missing(src: str, init_from: Path | None) -> None:
+    """Find a mistyped path before the photos are prepared, which may take long; raises UserError."""
+    if not src.startswith(("hf:", "builtin:")) and not (src and Path(src).exists()):
+        raise UserError(f"{src or 'the empty name'}: no such folder, .zip or .tar")
+    if init_from is not None and not init_from.is_file():
+        raise UserError(f"--init-from {init_from}: no such checkpoint; give the checkpoint.pt of a run")
+
+
+def _refuse_sheet(sheet: Path, out: Path, *, force: bool) -> None:
+    """Raise UserError for a contact sheet that would replace a file, or that cannot be written there."""
+    if sheet.suffix.lower() != ".png" or sheet.resolve() == out.resolve():
+        raise UserError(f"--contact-sheet {sheet}: give a name that ends in .png")
+    if not sheet.parent.is_dir():
+        raise UserError(f"--contact-sheet {sheet}: the folder {sheet.parent} does not exist; make it first")
+    if sheet.is_dir() or (sheet.exists() and not force):
+        raise UserError(f"--contact-sheet {sheet}: exists already; choose another name, or replace it by --force")
 
 
 def _open_with_progress(
@@ -149,7 +189,7 @@ def _open_with_progress(
     crop: CropRule,
     on_broken: Literal["fail", "skip"],
     offline_augment: Path | None = None,
-    augment_copies: int = 1,
+    augment_copies: int = 0,
 ) -> FaceSet:
     from genface.photos import Preparation
     from trainface.data.dataset import open_faces
@@ -166,7 +206,7 @@ def _open_with_progress(
         Preparation(size=size, crop=crop),
         on_broken=on_broken,
         offline_augment=offline_augment,
-        augment_copies=augment_copies if offline_augment is not None else 0,
+        augment_copies=augment_copies,
         progress=progress,
     )
     for note in faces.notes:

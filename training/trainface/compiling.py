@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,13 +49,24 @@ def largest_gradient_error(step: Step, eager: Step, config: Config, device: torc
 
     The networks keep their weights, buffers and modes; the random streams are left as they were.
     """
-    G, D = eager.G, eager.D
-    before = copy.deepcopy((G.state_dict(), D.state_dict()))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        found = [_gradients(each, config, device) for each in (step, eager)]
-        G.load_state_dict(before[0])
-        D.load_state_dict(before[1])
+        found = []
+        for each in (step, eager):
+            with _left_as_they_were(eager.G, eager.D):
+                found.append(_gradients(each, config, device))
     return max(_relative_error(one, other) for one, other in zip(*found, strict=True))
+
+
+@contextmanager
+def _left_as_they_were(*networks: nn.Module) -> Iterator[None]:
+    """Put buffers back, which BatchNorm and spectral norm move, and let no gradient stay, whatever fails inside."""
+    before = [copy.deepcopy(network.state_dict()) for network in networks]
+    try:
+        yield
+    finally:
+        for network, state in zip(networks, before, strict=True):
+            network.load_state_dict(state)
+            network.zero_grad(set_to_none=True)
 
 
 def _gradients(step: Step, config: Config, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -36,7 +37,7 @@ class Config:
 
     # The networks.
     architecture: Architecture
-    """Which pair of networks."""
+    """Which pair of networks: dcgan, normfree, r3 or pyramid."""
     size: int
     """Side of the pictures in pixels, a power of two from 16 to 256."""
     z_dim: int
@@ -48,7 +49,7 @@ class Config:
     blocks: int = 1
     """Residual blocks at each resolution (r3)."""
     d_norm: DNorm = "none"
-    """Normalisation inside D (dcgan)."""
+    """Normalisation inside D (dcgan): batch, instance, spectral or none."""
     regime: Regime = "msg"
     """How a pyramid learns: all scales at once (msg), or one after the other, each faded in (progressive)."""
     grow_over: float = 0.5
@@ -56,9 +57,9 @@ class Config:
 
     # The game.
     loss: Loss
-    """A key of `losses.LOSSES`."""
+    """What G and D play for: relativistic, bce, lsgan, hinge or wgan."""
     penalty: Penalty = "r1r2"
-    """Which gradient penalty on D `gamma` weighs: squared norm on reals and fakes, on reals alone, or length one."""
+    """Which gradient penalty on D `gamma` weighs: squared norm on reals and fakes (r1r2) or reals (r1), length-one."""
     gamma: Cosine = OFF
     """Weight of the penalty: gamma / 2 times the squared norm (r1r2, r1), gamma times (norm - 1)^2 (length-one)."""
     penalty_every: int = 1
@@ -106,7 +107,7 @@ class Config:
     kimg: float
     """Length of the run in thousands of real images seen."""
     decay_kimg: float | None = None
-    """Length of the schedules in kimg; None: that of the run, so that a longer run stretches them."""
+    """Length of the schedules in kimg; none: that of the run, so that a longer run stretches them."""
     g_lr: Cosine
     """Adam's learning rate for G."""
     d_lr: Cosine
@@ -132,9 +133,9 @@ class Config:
     guard: bool = True
     """Watch for divergence and collapse, and answer them."""
     precision: Precision = "auto"
-    """`auto`: bf16 autocast where the processor multiplies bf16 by itself, else fp32."""
+    """bf16, fp32, or auto: bf16 autocast where the processor multiplies bf16 by itself, else fp32."""
     compile: Switch = "auto"
-    """torch.compile the networks and the losses; `auto`: on a GPU only."""
+    """torch.compile the networks and the losses: on, off, or auto: on a GPU only."""
     seed: int = 0
     """Seed of weights, order, latents and augmentation."""
 
@@ -204,7 +205,9 @@ class Config:
         known = {field.name: str(field.type) for field in fields(self)}
         for key in settings:
             if key not in known or key == "preset":
-                raise UserError(f"unknown setting {key!r}; known: {', '.join(sorted(set(known) - {'preset'}))}")
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close and close[0] != "preset" else ""
+                raise UserError(f"unknown setting {key!r}{hint}; known: {', '.join(sorted(set(known) - {'preset'}))}")
         return replace(self, **{key: _typed(text, known[key], key) for key, text in settings.items()})
 
 
@@ -242,6 +245,14 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "float | None": "a number, or none",
+    "bool": "true or false",
+}
+
+
 def _require(holds: bool, name: str, value: object, allowed: object) -> None:
     if not holds:
         choices = ", ".join(map(str, allowed)) if isinstance(allowed, tuple) else allowed
@@ -273,4 +284,4 @@ def _typed(value: Any, kind: str, name: str) -> Any:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, UserError):
             raise UserError(f"{name}: {error}") from error
-        raise UserError(f"{name}={value}: not a value of kind {kind}") from error
+        raise UserError(f"{name}={value}: not a value of kind {kind}; write {_KINDS.get(kind, 'a list')}") from error

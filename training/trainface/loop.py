@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from genface.errors import UserError
 from genface.latents import latents
 from trainface import checkpoint
+from trainface.device import tune
 from trainface.game import augment
 from trainface.logbook import Logbook
 from trainface.networks import reals_at_scales
 from trainface.trainer import Trainer
 from trainface.watch.guard import Signals, Verdict
-from trainface.watch.measures import diversity, out_of_range, overfit_gap
+from trainface.watch.measures import at_the_ends, diversity, out_of_range, overfit_gap
 from trainface.watch.scores import Score, Scorer, choose
 
 CHECKPOINT = "checkpoint.pt"
@@ -46,13 +47,17 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
     grid_z = latents(GRID_SEED, range(GRID_FACES), config.z_dim)
     watch = _Watch(trainer)
     scorer = _scorer(trainer, logbook) if config.score_kimg else None
-    torch.set_flush_denormal(True)
+    tune(trainer.device)
     with _stop_requests() as stop_requested:
         if trainer.cur_nimg == 0:
+            # The beginning is worth keeping: a first tick may be long, and a probe or an origin stand behind it.
+            if not (run / CHECKPOINT).exists():
+                _save(trainer, run, good=True, is_best=False)
             logbook.grid(trainer.sample(grid_z), 0)
         while trainer.cur_nimg < total_nimg and not stop_requested():
             tick_end = min((trainer.cur_nimg // tick_nimg + 1) * tick_nimg, total_nimg)
-            started, first_nimg = time.perf_counter(), trainer.cur_nimg
+            # Not where the tick began, if this process took it over half done.
+            started, started_nimg = time.perf_counter(), trainer.cur_nimg
 
             # Train until the tick is over. Nothing in here waits for the device.
             while trainer.cur_nimg < tick_end and not stop_requested():
@@ -70,7 +75,7 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
 
             # Look at what came of it, and score it when that is due.
             signs = watch.look()
-            scores = _score_if_due(trainer, scorer, first_nimg, total_nimg, logbook)
+            scores = _score_if_due(trainer, scorer, total_nimg, logbook)
 
             # Let the guard judge; a roll-back throws the tick away.
             verdict = _judge(trainer, means, signs, scores)
@@ -79,10 +84,12 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
             if verdict.roll_back or verdict.stop:
                 _roll_back_or_stop(trainer, verdict, run, logbook)
                 continue
-            trainer.augment_extra = _adapted(trainer, signs["overfit_gap"], trainer.cur_nimg - first_nimg)
+            trainer.augment_extra = _adapted(trainer, signs["overfit_gap"])
+            trainer.tick_began = trainer.cur_nimg
 
             # Save the state, then the pictures, then the line that says they are there. A full disk before the end is
             # said and survived: the previous checkpoint stands, and the next may fit.
+            best_kid = trainer.best_kid
             try:
                 is_best = scores is not None and _is_best(trainer, scores)
                 _save(trainer, run, good=verdict.good, is_best=is_best)
@@ -90,12 +97,13 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
             except OSError as error:
                 if trainer.cur_nimg >= total_nimg:
                     raise
+                trainer.best_kid = best_kid
                 logbook.say(f"at {trainer.cur_nimg / 1000:.1f} kimg nothing could be saved: {error}")
                 continue
             logbook.tick(
                 cur_nimg=trainer.cur_nimg,
                 total_nimg=total_nimg,
-                tick_nimg=trainer.cur_nimg - first_nimg,
+                tick_nimg=trainer.cur_nimg - started_nimg,
                 seconds=seconds,
                 means=means | signs,
                 schedules=trainer.schedules(),
@@ -111,17 +119,22 @@ class _Watch:
         self._train = trainer.train_indices[:WATCHED]
         self._holdout = trainer.holdout_indices[:WATCHED]
         self._z = latents(SCORE_SEED, range(WATCHED), trainer.config.z_dim)
+        self._at_the_ends = at_the_ends(np.asarray(trainer.faces.images[self._train]))
 
     @torch.no_grad()
     def look(self) -> dict[str, float]:
-        """Held-out gap (0 without held-out faces), diversity of the fakes, and their share out of range."""
+        """Held-out gap (0 without held-out faces), diversity of the fakes, and their share out of range.
+
+        A generator without a tanh can draw black and white only by going a little too far half of the time, so what the
+        faces have of them is not counted.
+        """
         trainer = self._trainer
         faces = trainer.faces.images
         fakes = torch.cat([trainer.bank.best(z.to(trainer.device)) for z in torch.split(torch.from_numpy(self._z), 64)])
         levels = (fakes * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
         signs = {
             "diversity": diversity(levels, np.asarray(faces[self._train])),
-            "out_of_range": float(out_of_range(fakes)),
+            "out_of_range": max(float(out_of_range(fakes)) - self._at_the_ends, 0.0),
         }
         if len(self._holdout):
             with _in_eval_mode(trainer.D):
@@ -149,14 +162,14 @@ def _scorer(trainer: Trainer, logbook: Logbook) -> Scorer:
 
 
 def _score_if_due(
-    trainer: Trainer, scorer: Scorer | None, first_nimg: int, total_nimg: int, logbook: Logbook
+    trainer: Trainer, scorer: Scorer | None, total_nimg: int, logbook: Logbook
 ) -> dict[str, Score] | None:
-    """KID of every averaged generator, when a multiple of `score_kimg` was passed or the run is over."""
+    """KID of every averaged generator, when the tick passed a multiple of `score_kimg` or the run is over."""
     config = trainer.config
     if scorer is None:
         return None
     period = config.score_kimg * 1000
-    if trainer.cur_nimg // period == first_nimg // period and trainer.cur_nimg < total_nimg:
+    if trainer.cur_nimg // period == trainer.tick_began // period and trainer.cur_nimg < total_nimg:
         return None
 
     def draw(model: nn.Module, num: int) -> NDArray[np.uint8]:
@@ -182,22 +195,28 @@ def _roll_back_or_stop(trainer: Trainer, verdict: Verdict, run: Path, logbook: L
     """Go back to the last good checkpoint with what the guard has learnt, or raise UserError."""
     kept = checkpoint.kept(run)
     if verdict.stop or not kept:
-        at = f"{trainer.cur_nimg / 1000:.1f} kimg"
+        last_good = f"{kept[0]} holds the last good state" if kept else "no good state had been saved yet"
         raise UserError(
-            f"training diverged before {at}; {run / CHECKPOINT} holds the last good state;"
+            f"training diverged before {trainer.cur_nimg / 1000:.1f} kimg; {last_good};"
             " start another run with a larger gamma or smaller learning rates"
         )
-    guard, left = trainer.guard.state_dict(), trainer.cur_nimg
+    # best.pt stays where it is, so its score must not be forgotten: a worse one would take its place.
+    guard, best_kid, left = trainer.guard.state_dict(), trainer.best_kid, trainer.cur_nimg
     trainer.load_state(checkpoint.load(kept[0]))
     trainer.guard.load_state_dict(guard)
-    trainer.reseed(left)
+    trainer.best_kid = best_kid
+    trainer.reseed(trainer.guard.roll_backs)
     logbook.event(trainer.cur_nimg, f"rolled back from {left / 1000:.1f} to {trainer.cur_nimg / 1000:.1f} kimg")
-    checkpoint.save(trainer.state(), run / CHECKPOINT)
+    try:
+        checkpoint.save(trainer.state(), run / CHECKPOINT)
+    except OSError as error:
+        # The one from before stands: a run that is resumed from it comes here again.
+        logbook.say(f"at {trainer.cur_nimg / 1000:.1f} kimg nothing could be saved: {error}")
 
 
-def _adapted(trainer: Trainer, gap: float, images: int) -> float:
-    """What the held-out gap adds to the augmentation's schedule."""
-    target = trainer.config.augment_target
+def _adapted(trainer: Trainer, gap: float) -> float:
+    """What the held-out gap of the tick at hand adds to the augmentation's schedule."""
+    target, images = trainer.config.augment_target, trainer.cur_nimg - trainer.tick_began
     return augment.adapt(trainer.augment_extra, gap, target, images) if target > 0 else 0.0
 
 

@@ -23,7 +23,7 @@ from trainface.data.contact_sheet import contact_sheet
 from trainface.data.dataset import FaceSet
 from trainface.device import pick_device
 from trainface.logbook import Logbook
-from trainface.loop import CHECKPOINT, train
+from trainface.loop import BEST, CHECKPOINT, train
 from trainface.refusals import warnings
 from trainface.report.run_report import MEASURED, finish
 from trainface.trainer import Trainer
@@ -60,16 +60,20 @@ def train_run(
         if state is not None and beginning.probe_gamma:
             config = config.with_settings({"gamma": state["config"]["gamma"]})
         elif beginning.probe_gamma:
-            gamma = probe_gamma(config, lambda candidate: Trainer(candidate, faces, device), _say)
+            gamma = probe_gamma(config, lambda candidate: _begun(candidate, faces, device, beginning)[0], _say)
             config = dataclasses.replace(config, gamma=gamma)
-        trainer = Trainer(config, faces, device)
-        logbook = Logbook(run, int(state["cur_nimg"]) if state is not None else 0)
         if state is not None:
+            trainer = Trainer(config, faces, device)
             _restore(trainer, state, run / CHECKPOINT)
+            _refuse_other_origin(trainer, beginning)
+            logbook = Logbook(run, trainer.cur_nimg)
+            _let_agree(trainer, run, logbook)
         else:
+            trainer, line = _begun(config, faces, device, beginning)
+            logbook = Logbook(run, 0)
             contact_sheet(faces).save(run / "contact-sheet.png")
-            if beginning.init_from is not None:
-                logbook.event(0, _begin_from(trainer, beginning.init_from))
+            if line is not None:
+                logbook.event(0, line)
         for note in [*trainer.notes, *warnings(config)]:
             logbook.say(note)
         if state is not None and trainer.cur_nimg >= config.kimg * 1000:
@@ -88,15 +92,52 @@ def train_run(
     return trainer.cur_nimg >= config.kimg * 1000
 
 
+def _begun(config: Config, faces: FaceSet, device: torch.device, beginning: Beginning) -> tuple[Trainer, str | None]:
+    """A trainer at the beginning of its run, and a line on the weights that it begins with, if they are another's."""
+    trainer = Trainer(config, faces, device)
+    return trainer, _begin_from(trainer, beginning.init_from) if beginning.init_from is not None else None
+
+
+def _refuse_other_origin(trainer: Trainer, beginning: Beginning) -> None:
+    if beginning.init_from is not None and (trainer.origin or {}).get("sha256") != _sha256(beginning.init_from):
+        raise UserError(
+            f"--init-from {beginning.init_from}: the run did not begin with this checkpoint; leave it out to go on, or"
+            " take another --run"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _let_agree(trainer: Trainer, run: Path, logbook: Logbook) -> None:
+    """Let the run's other checkpoints agree with the one that it goes on from."""
+    later = [path for path in checkpoint.kept(run) if int(path.stem) > trainer.cur_nimg]
+    for path in later:
+        # Of a future that this run gave up, e.g. by a checkpoint.pt put back by hand; no roll-back may lead there.
+        path.unlink()
+    if later:
+        logbook.say(f"removed {', '.join(path.name for path in later)}: later than where the run goes on from")
+    try:
+        best_kid = checkpoint.load(run / BEST).get("best_kid")
+    except UserError:
+        best_kid = None
+    mine, at_end_of_tick = trainer.best_kid, trainer.cur_nimg == trainer.tick_began
+    if mine is not None and (best_kid is None or mine < best_kid) and at_end_of_tick:
+        # Killed after the best checkpoint was saved, and before it was called so.
+        checkpoint.link(run / CHECKPOINT, run / BEST)
+    elif best_kid is not None and (mine is None or best_kid < mine):
+        trainer.best_kid = best_kid
+
+
 def _begin_from(trainer: Trainer, path: Path) -> str:
     """Put another run's weights into the networks; the averages begin with them, and the checkpoint remembers it."""
     state = checkpoint.load(path)
     line = start_from(trainer.config, state, trainer.G, trainer.D)
     trainer.bank.restart(trainer.G)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     trainer.origin = {
-        "sha256": digest,
+        "sha256": _sha256(path),
         "data": state["data"]["name"],
         "cur_nimg": state["cur_nimg"],
         "origin": state["origin"],
@@ -152,6 +193,10 @@ def _hold(run: Path) -> Iterator[None]:
 
     A folder in which nothing came to be is taken away again.
     """
+    if run.is_dir() and not (run / CHECKPOINT).exists() and (kept := checkpoint.kept(run)):
+        raise UserError(
+            f"{run}: has lost its {CHECKPOINT}; copy {kept[0]} there to go on from it, or give another --run"
+        )
     if run.exists() and (not run.is_dir() or _is_foreign(run)):
         raise UserError(f"{run}: exists and is no run of trainface; give another --run")
     run.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,9 @@ from trainface.game.view import View, see
 from trainface.networks import Scales, generate_scales, judges_batches
 
 Stats = dict[str, Tensor]
+
+_VERSIONS = 64
+"""Versions of a function for Dynamo to compile; each may have kernels for its own shapes alone."""
 
 
 class Step:
@@ -36,7 +40,10 @@ class Step:
         if compiled:
             # Dynamo looks at .grad of the generated images while it traces, then warns of its own doing.
             warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor", UserWarning)
-        wrap: Callable[[Any], Any] = torch.compile if compiled else lambda function: function
+            # A progressive pyramid has other shapes at every stage, each with and without a penalty. That is more than
+            # the 8 versions of a function after which Dynamo goes on uncompiled, and does not say so.
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VERSIONS)
+        wrap: Callable[[Any], Any] = partial(torch.compile, dynamic=False) if compiled else lambda function: function
         self._generate = wrap(self._generate_eagerly)
         self._d_loss = wrap(self._d_loss_eagerly)
         self._g_loss = wrap(self._g_loss_eagerly)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genface.errors import UserError
+from genface.photos import Preparation
 from trainface.compiling import checked_step
 from trainface.config import MAX_AUGMENT, Config
 from trainface.data.batches import Batches
@@ -63,26 +64,26 @@ class Trainer:
         self.origin: dict[str, Any] | None = None
         self.best_kid: float | None = None
         self.cur_nimg = 0
-        self.step_index = 0
+        self.tick_began = 0
         self.bf16 = use_bf16(config.precision, device)
         wanted = config.compile == "on" or (config.compile == "auto" and device.type == "cuda")
         self._phases, self.notes = checked_step(self.G, self.D, config, device=device, bf16=self.bf16, compiled=wanted)
         self.compiled = wanted and not self.notes
 
     def step(self) -> Stats:
-        """Train D, then G, on one batch of reals and as many fakes; returns detached scalars."""
+        """Train D, then G, on one batch of reals and as many fakes; returns detached scalars, means over D's steps."""
+        of_d: list[Stats] = []
         for _ in range(self.config.d_steps - 1):
             at = self._begin()
-            self._train_discriminator(*self._batch(), self._labels(at), at)
+            of_d.append(self._train_discriminator(*self._batch(), self._labels(at), at))
             self.cur_nimg += self.config.batch
         at = self._begin()
         # One forward pass of G serves both phases: D learns from its images, then judges them again.
         reals, fakes = self._batch()
         labels = self._labels(at)
-        stats = self._train_discriminator(reals, fakes, labels, at)
-        stats |= self._train_generator(reals, fakes, labels, at)
+        of_d.append(self._train_discriminator(reals, fakes, labels, at))
+        stats = _means(of_d) | self._train_generator(reals, fakes, labels, at)
         self.cur_nimg += self.config.batch
-        self.step_index += 1
         self.bank.update(self.G, self.config.batch * self.config.d_steps, self.cur_nimg, at)
         return stats
 
@@ -136,7 +137,7 @@ class Trainer:
             },
             "origin": self.origin,
             "cur_nimg": self.cur_nimg,
-            "step_index": self.step_index,
+            "tick_began": self.tick_began,
             "augment_strength": self.augment_strength(self.config.progress(self.cur_nimg)),
             "augment_extra": self.augment_extra,
             "guard": self.guard.state_dict(),
@@ -158,6 +159,12 @@ class Trainer:
         if differing:
             changes = ", ".join(f"{key}: {stored[key]} there, {mine[key]} now" for key in differing)
             raise UserError(f"the run's checkpoint has other settings ({changes}); take them back, or another --run")
+        prepared = Preparation.from_dict(state["preparation"])
+        if prepared != self.faces.preparation:
+            raise UserError(
+                f"the run's faces were prepared as {prepared}, now as {self.faces.preparation}; give the same --crop,"
+                " or another --run"
+            )
         if state["data"]["key"] != self.faces.key:
             raise UserError(
                 f"the run was trained on other data ({state['data']['name']}, {state['data']['images']} images);"
@@ -171,7 +178,9 @@ class Trainer:
         self.replay.load_state_dict(state["replay"])
         self.origin, self.best_kid = state["origin"], state["best_kid"]
         self.augment_extra = float(state["augment_extra"])
-        self.cur_nimg, self.step_index = int(state["cur_nimg"]), int(state["step_index"])
+        self.cur_nimg = int(state["cur_nimg"])
+        # The first checkpoints of format 2 lack it; but for a half tick's, they stand at the beginning of one.
+        self.tick_began = int(state.get("tick_began", self.cur_nimg))
         if state["rng"]["device"] != self.device.type:
             # A GPU's stream cannot go on in a CPU's generator: begin a new one that this place in the run owns.
             self.reseed(0)
@@ -255,9 +264,9 @@ class Trainer:
         )
 
     def _penalty_weight(self, at: float) -> Tensor | None:
-        """gamma, times k in every k-th step; None in the steps between and without a penalty."""
+        """gamma, times k in every k-th step of D; None in the steps between and without a penalty."""
         gamma = self.config.gamma.at(at) * self.guard.factors.gamma
-        if gamma == 0 or self.step_index % self.config.penalty_every:
+        if gamma == 0 or self.cur_nimg // self.config.batch % self.config.penalty_every:
             return None
         # A tensor, so that a compiled step is not compiled anew for every value; filled on the device, without a wait.
         return torch.full((), gamma * self.config.penalty_every, device=self.device)
@@ -274,6 +283,14 @@ def _update(optimizer: torch.optim.Adam, network: nn.Module, who: str, hold_back
     optimizer.zero_grad(set_to_none=True)
     stats = {f"{who}_grad_norm": norm, f"{who}_dropped": dropped.to(torch.float32)}
     return stats if hold_back is None else stats | {f"{who}_skipped": skipped.to(torch.float32)}
+
+
+def _means(steps: list[Stats]) -> Stats:
+    """Each scalar's mean over the steps that have it."""
+    if len(steps) == 1:
+        return steps[0]
+    having = {name: [stats[name] for stats in steps if name in stats] for stats in steps for name in stats}
+    return {name: torch.stack(values).mean() for name, values in having.items()}
 
 
 def _adam(network: nn.Module, config: Config) -> torch.optim.Adam:

@@ -50,7 +50,9 @@ class Batches:
                 seed = np.random.SeedSequence((self._config.seed, epoch))
                 order = torch.from_numpy(np.random.default_rng(seed).permutation(self._indices))
                 # One copy an epoch, so that no step waits for the device.
-                self._order = order.to(self._device) if self._resident is not None else order
+                self._order = (
+                    order.pin_memory().to(self._device, non_blocking=True) if self._resident is not None else order
+                )
                 self._epoch = epoch
             stretch = self._order[offset : offset + num]
             yield stretch

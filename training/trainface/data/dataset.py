@@ -92,6 +92,9 @@ def open_faces(
     plan = Plan(preparation=preparation, augment=augment, on_broken=on_broken, progress=progress)
     if src.startswith("builtin:"):
         count = _builtin_count(src)
+        if preparation.crop != "center":
+            # The record would claim a search that never was, and scores would then look for faces in the real side.
+            raise UserError(f"{src}: faces drawn to fill their squares; leave --crop {preparation.crop} out")
         # A few rendered faces stand for the renderer's version in the key.
         specimens = b"".join(cartoons.render(BUILTIN_SEED, index, 64).tobytes() for index in range(16))
         specimen = hashlib.sha256(specimens).hexdigest()

@@ -9,16 +9,19 @@ import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genface.errors import UserError
 from genface.latents import latents
 from genface.photos import Preparation
 from trainface import atomic, checkpoint
 from trainface.config import Config
+from trainface.data.dataset import FaceSet, open_faces
 from trainface.history import History, read_history
 from trainface.logbook import GRIDS, sheet
 from trainface.loop import BEST, CHECKPOINT
@@ -103,6 +106,47 @@ def finish(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = Non
     return run / REPORT
 
 
+def find_data(run: Path, data: Mapping[str, Any]) -> str | None:
+    """The data set by its name: the built-in one, or a file or folder in the working folder or beside the run."""
+    name = str(data["name"])
+    if name.startswith("builtin:"):
+        return f"{name}:{data['images']}"
+    places = (Path(), run.resolve().parent, run.resolve().parent.parent)
+    return next((str(place / name) for place in places if (place / name).exists()), None)
+
+
+def real_faces(run: Path, src: str | None, say: Say) -> Pixels | None:
+    """Prepared faces to measure a report's pictures against, uint8 [N, H, W, 3]: of `src`, or of data found by name.
+
+    None, and a line that says so, where none are found or what has the name is not what the run was trained on. Raises
+    UserError for a `src` that cannot be used.
+    """
+    state = checkpoint.load(chosen_checkpoint(run))
+    found = src or find_data(run, state["data"])
+    if found is None:
+        say(f"no data called {state['data']['name']} found to compare with; name them by --data")
+        return None
+    say(f"preparing {found}")
+    try:
+        faces = open_faces(found, Preparation.from_dict(state["preparation"]), on_broken="skip")
+    except UserError as error:
+        if src is not None:
+            raise
+        say(f"{error}; compared with nothing: name the data by --data")
+        return None
+    if faces.key != state["data"]["key"]:
+        say(f"{found}: not, or not quite, the faces that the run was trained on")
+        if src is None:
+            return None
+    return some_faces(faces)
+
+
+def some_faces(faces: FaceSet) -> Pixels:
+    """Enough faces of the data to measure a report's pictures against, without augmented copies."""
+    originals = faces.originals
+    return np.asarray(faces.images[originals[_spread(len(originals), MEASURED)]])
+
+
 def chosen_checkpoint(run: Path) -> Path:
     """The checkpoint with the best KID, or the last one where the run was not scored."""
     return run / BEST if (run / BEST).exists() else run / CHECKPOINT
@@ -169,6 +213,7 @@ def render(
     )
     environment.filters["whole"] = lambda value: readings.whole(int(value), lang)
     environment.filters["num"] = lambda value, digits=3: readings.number(float(value), lang, digits)
+    environment.filters["duration"] = lambda seconds: str(timedelta(seconds=round(seconds)))
     return environment.get_template(f"report.{lang}.md.j2").render(
         facts=facts,
         config=facts.config,

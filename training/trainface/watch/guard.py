@@ -46,7 +46,7 @@ class Signals:
     diversity: float
     """`measures.diversity`."""
     out_of_range: float
-    """`measures.out_of_range`."""
+    """`measures.out_of_range`, beyond what the faces explain."""
     kid: float | None
     """KID of the best averaged generator; None in ticks without a score."""
     finite_weights: float = 1.0
@@ -81,14 +81,14 @@ class Verdict:
 
 
 class Guard:
-    """Judges tick after tick; `factors` are in force from the last verdict on."""
+    """Judges tick after tick; `factors` are in force from the last verdict on, `roll_backs` counts those asked for."""
 
     def __init__(self, config: Config) -> None:
         self.factors = Factors()
         self._config = config
         self._rules = [rule for rule in RULES if not rule.losses or config.loss in rule.losses]
         self._last_nimg = 0
-        self._roll_backs = 0
+        self.roll_backs = 0
         self._cool_until = 0
         # By the rule's key: observations in a row with the alarm, and images seen before the first of them.
         self._pending: dict[str, tuple[int, int]] = {}
@@ -114,7 +114,7 @@ class Guard:
             messages.append(f"{dropped_steps:.0f} step(s) left out, as their gradients were not finite")
         for rule in lasting:
             seen = rule.means.format(values[rule.quantity])
-            if rule.roll_back and self._roll_backs == MAX_ROLL_BACKS:
+            if rule.roll_back and self.roll_backs == MAX_ROLL_BACKS:
                 messages.append(f"{seen}; {MAX_ROLL_BACKS} roll-backs did not help: stopping")
                 return Verdict(messages=messages, roll_back=False, stop=True, good=False)
             changes = self._answer(rule)
@@ -134,7 +134,7 @@ class Guard:
         return {
             "factors": asdict(self.factors),
             "last_nimg": self._last_nimg,
-            "roll_backs": self._roll_backs,
+            "roll_backs": self.roll_backs,
             "cool_until": self._cool_until,
             "pending": {key: list(streak) for key, streak in self._pending.items()},
             "unanswerable": list(self._unanswerable),
@@ -146,7 +146,7 @@ class Guard:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave."""
         self.factors = Factors(**state["factors"])
-        self._last_nimg, self._roll_backs = state["last_nimg"], state["roll_backs"]
+        self._last_nimg, self.roll_backs = state["last_nimg"], state["roll_backs"]
         self._cool_until = state["cool_until"]
         self._pending = {key: (ticks, nimg) for key, (ticks, nimg) in state["pending"].items()}
         self._unanswerable = list(state["unanswerable"])
@@ -231,10 +231,8 @@ class Guard:
             if value != old[name]
         ]
         if rule.roll_back:
-            self._roll_backs += 1
-            changes.insert(
-                0, f"back to the last good checkpoint ({self._roll_backs} of at most {MAX_ROLL_BACKS} times)"
-            )
+            self.roll_backs += 1
+            changes.insert(0, f"back to the last good checkpoint ({self.roll_backs} of at most {MAX_ROLL_BACKS} times)")
         return changes
 
     def _dropped_steps(self, signals: Signals) -> float:

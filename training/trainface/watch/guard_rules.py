@@ -59,7 +59,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="out of range", quantity="out_of_range", above=0.2, g_lr=0.5, roll_back=True,
-        means="{:.0%} of the generated values lie outside of a picture's range: the generator runs away",
+        means="{:.0%} of the generated values lie outside of a picture's range, beyond the share of the faces that is"
+        " black or white: the generator runs away",
     ),
     Rule(
         name="KID rising", quantity="kid_over_best", above=1.5, ticks=3, g_lr=0.5, d_lr=0.5, roll_back=True,

@@ -60,6 +60,11 @@ def out_of_range(images: Tensor) -> Tensor:
     return 1 - (images.abs() <= 1).to(torch.float32).mean()
 
 
+def at_the_ends(images: NDArray[np.uint8]) -> float:
+    """Share of the values of uint8 pictures that are 0 or 255: what `out_of_range` can be of a perfect generator."""
+    return float(((images == 0) | (images == 255)).mean())
+
+
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """Euclidean norm of all gradients together, before any step; a scalar on their device, without a wait.
 
