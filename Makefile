@@ -83,6 +83,7 @@ handin: install ## Bundle RUN for handing in: make handin RUN=runs/mine [DATA=ph
 
 test: install lint typecheck test-inference ## Everything that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference $(ARGS)
+	$(BIN)/python -m pytest tests/inference/test_face_finder.py tests/inference/test_hub_source.py $(ARGS)
 
 test-inference: ## The inference room alone, in an environment that has no torch
 	test -x $(SLIM)/bin/python || $(PYTHON) -m venv $(SLIM)

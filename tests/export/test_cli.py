@@ -35,7 +35,7 @@ def test_export(run: Run, make_checkpoint: Make, tmp_path: Path) -> None:
     code, stdout, stderr = run(checkpoint, "--out", out, "--torchscript", script, "--licence", "CC BY 4.0")
     assert code == 0, stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gen.onnx", "gen.ts"]
-    assert f"{out}: 0.02 MB, normfree, 16x16 px from 8 numbers, 24 images of drawn faces seen" in stdout
+    assert f"{out}: 0.03 MB, normfree, 16x16 px from 8 numbers, 24 images of drawn faces seen" in stdout
     assert len(re.findall(r"^  (?:ONNX Runtime|TorchScript) +(?:1|3|64) ", stdout, flags=re.M)) == 6
     assert "warning" not in stderr
 
@@ -67,9 +67,9 @@ def test_the_archive_is_what_training_showed(run: Run, make_checkpoint: Make, tm
     checkpoint, out = make_checkpoint("tiny-dcgan"), tmp_path / "gen.onnx"
     assert run(checkpoint, "--out", out)[0] == 0
     z = latents(5, range(40), 8)
-    trainer = Trainer.__new__(Trainer)  # its `sample` needs the averaged generator and a device only
-    trainer.G_ema, trainer.device = read_source(checkpoint).generator, torch.device("cpu")
-    shown, drawn = trainer.sample(z), Generator(out).draw(seed=5, indices=range(40))
+    trainer = Trainer.__new__(Trainer)  # its `sample` needs a device only
+    trainer.device = torch.device("cpu")
+    shown, drawn = trainer.sample(z, read_source(checkpoint).generator), Generator(out).draw(seed=5, indices=range(40))
     assert np.abs(shown.astype(int) - drawn).max() <= 1
     assert (shown == drawn).mean() > 0.999
     assert SEED != 5
@@ -104,7 +104,7 @@ def test_a_file_that_genface_draws_otherwise_is_refused(
 
 
 def test_flat_pictures_are_exported_with_a_warning(run: Run, make_checkpoint: Make, tmp_path: Path) -> None:
-    checkpoint = make_checkpoint("tiny", lambda state: state["G_ema"]["to_rgb.weight"].mul_(0.01))
+    checkpoint = make_checkpoint("tiny", lambda state: state["ema"][state["best_ema"]]["to_rgb.weight"].mul_(0.01))
     code, stdout, stderr = run(checkpoint, "--out", tmp_path / "gen.onnx")
     assert code == 0
     assert "hardly trained" in stderr.splitlines()[-1]
@@ -173,8 +173,8 @@ def test_truncated_checkpoint(run: Run, make_checkpoint: Make, tmp_path: Path, s
     ("change", "message"),
     [
         (_change(format_version=99), "checkpoint format 99"),
-        (_change(G_ema={}), "weights do not fit"),
-        (_change(G_ema=None), "damaged"),
+        (_change(ema={"20": {}}, best_ema="20"), "weights do not fit"),
+        (_change(ema=None), "damaged"),
         (_change(data={}), "damaged, it lacks or garbles 'name'"),
         (_change(cur_nimg="many"), "damaged"),
         (_change(preparation={"size": 32}), "prepared at 32 px"),
@@ -183,7 +183,7 @@ def test_truncated_checkpoint(run: Run, make_checkpoint: Make, tmp_path: Path, s
         (lambda state: state["config"].update(architecture="diffusion"), "architecture=diffusion"),
         (lambda state: state["config"].update(novelty=1), "configuration of another version"),
         (lambda state: state.pop("config"), "'config'"),
-        (lambda state: state["G_ema"]["basis"].fill_(torch.nan), "not all finite (basis)"),
+        (lambda state: state["ema"][state["best_ema"]]["basis"].fill_(torch.nan), "not all finite (basis)"),
     ],
 )
 def test_checkpoints_that_do_not_fit(
