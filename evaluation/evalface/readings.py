@@ -45,23 +45,33 @@ def _one_nn_rows(name: str, score: LeaveOneOut) -> list[Row]:
 _FAINT = 0.15
 
 
-def read_one_nn(score: LeaveOneOut) -> str:
-    """One plain sentence on a leave-one-out score (Xu et al. 2018, sections 4 and 5).
+def sides_against_chance(score: LeaveOneOut) -> tuple[int, int] | None:
+    """Accuracy on reals and on fakes against chance: -1 below, 0 at, 1 above; None for too few pictures to say.
 
     Figures within three standard deviations of chance count as chance; the deviation is the binomial one of a side,
     widened by 1.3 because neighbours are not independent. Where that reaches 0 or 1, no figure could differ from chance
     and there is no reading.
     """
     spread = 3 * 1.3 * math.sqrt(0.25 / score.n_per_side)
-    real, fake = (_against_chance(x, score.chance, spread) for x in (score.real_accuracy, score.fake_accuracy))
+    if spread >= min(score.chance, 1 - score.chance):
+        return None
+    return (
+        _against_chance(score.real_accuracy, score.chance, spread),
+        _against_chance(score.fake_accuracy, score.chance, spread),
+    )
+
+
+def read_one_nn(score: LeaveOneOut) -> str:
+    """One plain sentence on a leave-one-out score (Xu et al. 2018, sections 4 and 5)."""
     share = (
         f"{score.accuracy:.0%} of the pictures have a nearest neighbour of their own kind (chance {score.chance:.0%})"
     )
-    if spread >= min(score.chance, 1 - score.chance):
+    sides = sides_against_chance(score)
+    if sides is None:
         return f"{share}: too few pictures for a reading."
-    verdict = _READINGS[real, fake]
+    verdict = _READINGS[sides]
     furthest = max(abs(score.real_accuracy - score.chance), abs(score.fake_accuracy - score.chance))
-    if (real, fake) != (0, 0) and furthest < _FAINT:
+    if sides != (0, 0) and furthest < _FAINT:
         verdict = f"faintly, {verdict}"
     return f"{share}: {verdict}."
 

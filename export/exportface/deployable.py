@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from trainface.pixels import to_levels
+
 
 class Deployable(nn.Module):
     """z float32 [N, z_dim] -> images uint8 [N, H, W, 3], RGB."""
@@ -34,15 +36,6 @@ class WithFloats(nn.Module):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         floats = self.generator(z)
         return to_levels(floats), floats
-
-
-def to_levels(floats: Tensor) -> Tensor:
-    """RGB float32 [N, 3, H, W], about [-1, 1] -> uint8 [N, H, W, 3]; half to even, what is out of range is clamped.
-
-    The clamp stands before the cast: ONNX's Cast wraps or saturates by provider.
-    """
-    levels = (floats * 127.5 + 127.5).round().clamp(0.0, 255.0)
-    return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
 def fold_batch_norm(generator: nn.Module) -> nn.Module:

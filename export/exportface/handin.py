@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalface.files import sha256_of
 from exportface import __version__
 from exportface.export import export
-from exportface.handin_folder import HandinFolder, check_folder, sha256_of
+from exportface.handin_folder import HandinFolder, check_folder
 from exportface.handin_texts import archive_section, environment, missing_lines, page
 from genface.draw import DrawConfig, draw_archive
 from genface.model import Generator

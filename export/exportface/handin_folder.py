@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalface.files import sha256_of
 from genface.errors import UserError
 from trainface import atomic
 
@@ -55,12 +55,7 @@ class HandinFolder:
         """Write a file, below a subfolder if need be, complete or not at all."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic.write_bytes(path, data)
 
     def put_text(self, name: str, text: str) -> None:
         """Write a text as UTF-8 in the same way."""
@@ -71,12 +66,6 @@ class HandinFolder:
 
     def _write(self) -> None:
         atomic.write_text(self.path / RECORD, json.dumps(self._record, indent=1, ensure_ascii=False) + "\n")
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_folder(path: Path, *, force: bool) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from evalface.neighbours import LeaveOneOut
-from evalface.readings import read_one_nn
+from evalface.readings import read_one_nn, sides_against_chance
 from trainface.report.curves import Lang
 from trainface.report.readings import number, whole
 from trainface.report.run_report import Archive
@@ -121,17 +120,12 @@ def archive_section(document: dict[str, Any], lang: Lang, *, folder: Path) -> Ar
 
 
 def read_one_nn_in_russian(score: LeaveOneOut) -> str:
-    """What `evalface.readings.read_one_nn` says, by its rule: within three widened standard deviations is chance."""
-    spread = 3 * 1.3 * math.sqrt(0.25 / score.n_per_side)
-    key = tuple(
-        0 if abs(value - score.chance) <= spread else (1 if value > score.chance else -1)
-        for value in (score.real_accuracy, score.fake_accuracy)
-    )
-    few = spread >= min(score.chance, 1 - score.chance)
+    """What `evalface.readings.read_one_nn` says."""
+    sides = sides_against_chance(score)
     return _ONE_NN_SHARE.format(
         share=number(100 * score.accuracy, "ru", 3),
         chance=number(100 * score.chance, "ru", 3),
-        verdict=_TOO_FEW if few else _ONE_NN_VERDICTS[key],  # type: ignore[index]
+        verdict=_TOO_FEW if sides is None else _ONE_NN_VERDICTS[sides],
     )
 
 

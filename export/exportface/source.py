@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ from typing import Any
 
 from torch import nn
 
+from evalface.files import sha256_of
 from genface.errors import UserError
 from genface.metadata import ModelCard
 from genface.photos import Preparation
 from trainface import checkpoint
 from trainface.config import Config
-from trainface.networks import build_generator, set_progress
+from trainface.ema import averaged_generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +59,14 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     own configuration, and when a training run replaced it while it was read.
     """
     path = Path(path)
-    sha256 = _sha256(path) if path.is_file() else ""
+    sha256 = sha256_of(path) if path.is_file() else ""
     state = checkpoint.load(path)
-    if _sha256(path) != sha256:
+    if sha256_of(path) != sha256:
         raise UserError(f"{path}: was replaced while it was read, by a run that goes on; give the command again")
     try:
         config = Config.from_dict(state["config"])
         source = Source(
-            generator=_rebuild(config, state),
+            generator=_rebuild(state),
             config=config,
             preparation=Preparation.from_dict(state["preparation"]),
             dataset=str(state["data"]["name"]),
@@ -85,12 +85,10 @@ def read_source(path: str | os.PathLike[str]) -> Source:
     return source
 
 
-def _rebuild(config: Config, state: dict[str, Any]) -> nn.Module:
-    """The averaged generator that scored best, as far grown as the run had come."""
-    generator = build_generator(config)
-    set_progress(generator, config.progress(int(state["cur_nimg"])))
+def _rebuild(state: dict[str, Any]) -> nn.Module:
+    """The averaged generator that scored best, checked."""
     try:
-        generator.load_state_dict(state["ema"][state["best_ema"]])
+        generator, _ = averaged_generator(state)
     except RuntimeError as error:
         # torch lists every tensor that does not fit; the first is enough to know.
         reason = str(error).splitlines()[1:2] or [str(error)]
@@ -100,9 +98,4 @@ def _rebuild(config: Config, state: dict[str, Any]) -> nn.Module:
     bad = [name for name, tensor in generator.state_dict().items() if not tensor.isfinite().all()]
     if bad:
         raise UserError(f"its weights are not all finite ({', '.join(bad)}); take an earlier checkpoint")
-    return generator.eval().requires_grad_(False)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return generator

@@ -196,7 +196,7 @@ def test_a_checkpoint_that_is_replaced_meanwhile(
     run: Run, make_checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = iter("ab")
-    monkeypatch.setattr("exportface.source._sha256", lambda path: next(hashes))
+    monkeypatch.setattr("exportface.source.sha256_of", lambda path: next(hashes))
     assert_refused(run, make_checkpoint("tiny"), tmp_path / "gen.onnx", "was replaced while it was read")
 
 

@@ -14,9 +14,9 @@ from trainface.data.dataset import FaceSet, open_faces
 def test_all_of_a_few_faces_are_shown_in_order(faces: FaceSet, n: int, columns: int, rows: int) -> None:
     few = replace(faces, images=faces.images[:n], names=faces.names[:n], digests=faces.digests[:n])
     sheet = np.asarray(contact_sheet(few))
-    assert sheet.shape == (rows * 18 - 2, columns * 18 - 2, 3)
+    assert sheet.shape == (rows * 16, columns * 16, 3)
     for index, image in enumerate(few.images):
-        top, left = index // columns * 18, index % columns * 18
+        top, left = index // columns * 16, index % columns * 16
         np.testing.assert_array_equal(sheet[top : top + 16, left : left + 16], image)
 
 
@@ -25,7 +25,7 @@ def test_of_many_faces_a_hundred_are_chosen_evenly(faces: FaceSet) -> None:
     images = np.zeros((n, 16, 16, 3), np.uint8)
     images[..., 0], images[..., 1] = (np.arange(n) // 250)[:, None, None], (np.arange(n) % 250)[:, None, None]
     many = replace(faces, images=images, names=[f"{i}.png" for i in range(n)], digests=["0" * 64] * n)
-    corners = np.asarray(contact_sheet(many))[::18, ::18].reshape(-1, 3).astype(int)
+    corners = np.asarray(contact_sheet(many))[::16, ::16].reshape(-1, 3).astype(int)
     shown = corners[:, 0] * 250 + corners[:, 1]
     assert len(shown) == FACES_AT_MOST
     assert (shown[0], shown[-1]) == (0, n - 1)
@@ -33,4 +33,4 @@ def test_of_many_faces_a_hundred_are_chosen_evenly(faces: FaceSet) -> None:
 
 
 def test_large_faces_are_shown_smaller() -> None:
-    assert contact_sheet(open_faces("builtin:cartoons:2", Preparation(size=256))).size == (258, 128)
+    assert contact_sheet(open_faces("builtin:cartoons:2", Preparation(size=256))).size == (256, 128)

@@ -163,9 +163,9 @@ def test_a_checkerboard_shows_and_mere_grain_does_not() -> None:
     assert artefacts.checkerboard(np.full((2, 16, 16, 3), 7, np.uint8)) == 1.0
 
 
-def test_out_of_range_counts_what_clamping_moves() -> None:
+def test_clipped_share_counts_what_clamping_moves() -> None:
     floats = np.array([0.0, 1.0, 1.001, -1.5, 2.0, np.nan], np.float32)
-    assert artefacts.out_of_range(floats) == pytest.approx(3 / 6)
+    assert artefacts.clipped_share(floats) == pytest.approx(3 / 6)
 
 
 def test_artefacts_need_two_pictures_of_three_channels() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from trainface.history import read_history
-from trainface.logbook import Logbook, sheet
+from trainface.logbook import Logbook
+from trainface.sheet import sheet
 
 
 def tick(logbook: Logbook, cur_nimg: int, **changes: Any) -> None:

@@ -29,13 +29,18 @@ def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
     _sync_folder(path.parent)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` in the same way."""
+
+    def fill(file: BinaryIO) -> None:
+        file.write(data)
+
+    write(path, fill)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 in the same way."""
-    write(path, lambda file: _put(file, text.encode()))
-
-
-def _put(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+    write_bytes(path, text.encode())
 
 
 def _sync_folder(folder: Path) -> None:

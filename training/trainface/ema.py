@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from genface.errors import UserError
+from trainface.config import Config
+from trainface.networks import build_generator, set_progress
 from trainface.schedules import Cosine
 
 
@@ -54,6 +56,15 @@ class EmaBank:
         for key, model in self.models.items():
             model.load_state_dict(state["ema"][key])
         self.best_key = state["best_ema"]
+
+
+def averaged_generator(state: dict[str, Any]) -> tuple[nn.Module, Config]:
+    """The averaged generator that scored best, in eval mode, and its configuration, of what `checkpoint.load` gave."""
+    config = Config.from_dict(state["config"])
+    generator = build_generator(config)
+    set_progress(generator, config.progress(int(state["cur_nimg"])))
+    generator.load_state_dict(state["ema"][state["best_ema"]])
+    return generator.eval().requires_grad_(False), config
 
 
 def decay(batch: int, cur_nimg: int, halflife_kimg: float) -> float:

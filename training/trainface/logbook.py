@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from trainface import atomic
 from trainface.board import Board
 from trainface.history import LOG, read_entries
 from trainface.memory import memory_gb
+from trainface.sheet import sheet
 
 GRIDS = "grids"
 
@@ -123,17 +123,6 @@ class Logbook:
         if self._log.exists():
             atomic.write_text(self._log, "".join(json.dumps(entry) + "\n" for entry in kept))
         return next((float(entry["seconds"]) for entry in reversed(kept) if "seconds" in entry), 0.0)
-
-
-def sheet(images: NDArray[np.uint8], columns: int | None = None) -> Image.Image:
-    """Lay uint8 [N, H, W, 3] pictures out row by row, white where none is left; `columns` defaults to a square."""
-    num, height, width, _ = images.shape
-    columns = columns or math.ceil(math.sqrt(num))
-    rows = math.ceil(num / columns)
-    canvas = np.full((rows * columns, height, width, 3), 255, dtype=np.uint8)
-    canvas[:num] = images
-    grid = canvas.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-    return Image.fromarray(grid)
 
 
 def _finite(value: Any) -> Any:

@@ -22,6 +22,7 @@ from trainface.device import tune
 from trainface.game import augment
 from trainface.logbook import Logbook
 from trainface.networks import reals_at_scales
+from trainface.pixels import to_floats, to_levels
 from trainface.trainer import Trainer
 from trainface.watch.guard import Signals, Verdict
 from trainface.watch.measures import at_the_ends, diversity, out_of_range, overfit_gap
@@ -131,7 +132,7 @@ class _Watch:
         trainer = self._trainer
         faces = trainer.faces.images
         fakes = torch.cat([trainer.bank.best(z.to(trainer.device)) for z in torch.split(torch.from_numpy(self._z), 64)])
-        levels = (fakes * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        levels = to_levels(fakes).cpu().numpy()
         signs = {
             "diversity": diversity(levels, np.asarray(faces[self._train])),
             "out_of_range": max(float(out_of_range(fakes)) - self._at_the_ends, 0.0),
@@ -139,7 +140,8 @@ class _Watch:
         if len(self._holdout):
             with _in_eval_mode(trainer.D):
                 train_logits, holdout_logits = (
-                    self._logits(_as_images(faces[chosen])) for chosen in (self._train, self._holdout)
+                    self._logits(to_floats(torch.from_numpy(np.array(faces[chosen]))))
+                    for chosen in (self._train, self._holdout)
                 )
                 signs["overfit_gap"] = float(overfit_gap(train_logits, holdout_logits, self._logits(fakes)))
         else:
@@ -148,12 +150,7 @@ class _Watch:
 
     def _logits(self, images: Tensor) -> Tensor:
         D, device = self._trainer.D, self._trainer.device
-        return torch.cat([D(*reals_at_scales(D, part.to(device).float())) for part in torch.split(images, 64)])
-
-
-def _as_images(pixels: NDArray[np.uint8]) -> Tensor:
-    """uint8 [N, H, W, 3] -> float32 [N, 3, H, W] in [-1, 1]."""
-    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
+        return torch.cat([D(*reals_at_scales(D, part.to(device))) for part in torch.split(images, 64)])
 
 
 def _scorer(trainer: Trainer, logbook: Logbook) -> Scorer:

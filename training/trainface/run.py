@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -12,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from evalface.files import sha256_of
 from genface.errors import UserError
 from trainface import atomic, checkpoint
 from trainface.config import Config
@@ -25,7 +23,7 @@ from trainface.device import pick_device
 from trainface.logbook import Logbook
 from trainface.loop import BEST, CHECKPOINT, train
 from trainface.refusals import warnings
-from trainface.report.run_report import MEASURED, finish
+from trainface.report.run_report import finish, some_faces
 from trainface.trainer import Trainer
 from trainface.transfer import start_from
 from trainface.watch.gamma_probe import probe_gamma
@@ -86,7 +84,7 @@ def train_run(
             reached = train(trainer, run, logbook)
             logbook.say("done" if reached else "stopped; the same command goes on from here")
             if reached:
-                finish(run, logbook.say, reals=_some(faces))
+                finish(run, logbook.say, reals=some_faces(faces))
         if (run / CHECKPOINT).exists():
             print(f"{run / CHECKPOINT} at {trainer.cur_nimg / 1000:.1f} kimg")
     return trainer.cur_nimg >= config.kimg * 1000
@@ -99,16 +97,11 @@ def _begun(config: Config, faces: FaceSet, device: torch.device, beginning: Begi
 
 
 def _refuse_other_origin(trainer: Trainer, beginning: Beginning) -> None:
-    if beginning.init_from is not None and (trainer.origin or {}).get("sha256") != _sha256(beginning.init_from):
+    if beginning.init_from is not None and (trainer.origin or {}).get("sha256") != sha256_of(beginning.init_from):
         raise UserError(
             f"--init-from {beginning.init_from}: the run did not begin with this checkpoint; leave it out to go on, or"
             " take another --run"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _let_agree(trainer: Trainer, run: Path, logbook: Logbook) -> None:
@@ -137,18 +130,12 @@ def _begin_from(trainer: Trainer, path: Path) -> str:
     line = start_from(trainer.config, state, trainer.G, trainer.D)
     trainer.bank.restart(trainer.G)
     trainer.origin = {
-        "sha256": _sha256(path),
+        "sha256": sha256_of(path),
         "data": state["data"]["name"],
         "cur_nimg": state["cur_nimg"],
         "origin": state["origin"],
     }
     return f"{path}: {line}"
-
-
-def _some(faces: FaceSet) -> NDArray[np.uint8]:
-    """Enough faces of the data to measure a report's pictures against."""
-    originals = faces.originals
-    return np.asarray(faces.images[originals[:: max(1, len(originals) // MEASURED)]])
 
 
 def _say(line: str) -> None:

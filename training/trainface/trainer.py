@@ -29,6 +29,7 @@ from trainface.networks import (
     reals_at_scales,
     set_progress,
 )
+from trainface.pixels import to_levels
 from trainface.step import Stats
 from trainface.sums import Sums
 from trainface.watch.guard import Guard
@@ -93,6 +94,7 @@ class Trainer:
         return {
             "g_lr": config.g_lr.at(at) * factors.g_lr,
             "d_lr": config.d_lr.at(at) * factors.d_lr,
+            "beta1": config.beta1.at(at),
             "beta2": config.beta2.at(at),
             "gamma": config.gamma.at(at) * factors.gamma,
             "augment": self.augment_strength(at),
@@ -109,9 +111,7 @@ class Trainer:
         model = model or self.bank.best
         parts: list[NDArray[np.uint8]] = []
         for chunk in torch.split(torch.from_numpy(z), 64):
-            images = model(chunk.to(self.device)).to(torch.float32)
-            levels = (images * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-            parts.append(levels.permute(0, 2, 3, 1).cpu().numpy())
+            parts.append(to_levels(model(chunk.to(self.device)).to(torch.float32)).cpu().numpy())
         return np.concatenate(parts)
 
     def state(self) -> dict[str, Any]:
@@ -202,14 +202,10 @@ class Trainer:
 
     def _begin(self) -> float:
         """Set what moves with the images seen; returns the schedules' progress."""
-        config, at, factors = self.config, self.config.progress(self.cur_nimg), self.guard.factors
-        betas = config.beta1.at(at), config.beta2.at(at)
-        for optimizer, lr in (
-            (self.g_opt, config.g_lr.at(at) * factors.g_lr),
-            (self.d_opt, config.d_lr.at(at) * factors.d_lr),
-        ):
+        config, at, now = self.config, self.config.progress(self.cur_nimg), self.schedules()
+        for optimizer, lr in ((self.g_opt, now["g_lr"]), (self.d_opt, now["d_lr"])):
             for group in optimizer.param_groups:
-                group["lr"], group["betas"] = lr, betas
+                group["lr"], group["betas"] = lr, (now["beta1"], now["beta2"])
         set_noise(self.G, config.g_noise.at(at))
         set_noise(self.D, config.d_noise.at(at))
         for network in (self.G, self.D, *self.bank.models.values()):
@@ -229,7 +225,7 @@ class Trainer:
             fakes = (self.replay.mix(fakes[-1], share, self.rng),)
         if (share := config.real_as_fake.at(at)) > 0:
             fakes = pass_off(reals, fakes, share, self.rng)
-        weight = self._penalty_weight(at)
+        weight = self._penalty_weight()
         mix = None
         if weight is not None and config.penalty == "length-one":
             mix = torch.rand(config.batch, 1, 1, 1, generator=self.rng, device=self.device)
@@ -263,9 +259,9 @@ class Trainer:
             rng=self.rng,
         )
 
-    def _penalty_weight(self, at: float) -> Tensor | None:
+    def _penalty_weight(self) -> Tensor | None:
         """gamma, times k in every k-th step of D; None in the steps between and without a penalty."""
-        gamma = self.config.gamma.at(at) * self.guard.factors.gamma
+        gamma = self.schedules()["gamma"]
         if gamma == 0 or self.cur_nimg // self.config.batch % self.config.penalty_every:
             return None
         # A tensor, so that a compiled step is not compiled anew for every value; filled on the device, without a wait.

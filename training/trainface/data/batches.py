@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainface.config import Config
+from trainface.pixels import to_floats
 
 
 class Batches:
@@ -35,8 +36,7 @@ class Batches:
             pixels = torch.from_numpy(self._images[chosen.numpy()])
             if self._device.type == "cuda":
                 pixels = pixels.pin_memory().to(self._device, non_blocking=True)
-        # uint8 [N, H, W, 3] -> float32 [N, 3, H, W]; the permuted view of NHWC memory is channels_last already.
-        reals = pixels.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
+        reals = to_floats(pixels)
         if self._config.x_flip:
             flip = torch.rand(num, 1, 1, 1, generator=rng, device=self._device) < 0.5
             reals = torch.where(flip, reals.flip(3), reals)

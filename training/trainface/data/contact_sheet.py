@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+from trainface.sheet import sheet
 
 if TYPE_CHECKING:
     from trainface.data.dataset import FaceSet
 
 FACES_AT_MOST = 100
 _CELL_AT_MOST = 128
-_GAP = 2
 
 
 def contact_sheet(faces: FaceSet) -> Image.Image:
@@ -24,13 +24,6 @@ def contact_sheet(faces: FaceSet) -> Image.Image:
     assert len(faces) > 0, "a set without faces is refused when it is opened"
     count = min(FACES_AT_MOST, len(faces))
     chosen = np.linspace(0, len(faces) - 1, count).round().astype(int)
-    columns = math.ceil(math.sqrt(count))
+    shown = [Image.fromarray(np.asarray(faces.images[index])) for index in chosen]
     cell = min(faces.preparation.size, _CELL_AT_MOST)
-    step = cell + _GAP
-    sheet = Image.new("RGB", (columns * step - _GAP, math.ceil(count / columns) * step - _GAP), "white")
-    for place, index in enumerate(chosen):
-        face = Image.fromarray(np.asarray(faces.images[index]))
-        if face.width != cell:
-            face = face.resize((cell, cell), Image.Resampling.LANCZOS)
-        sheet.paste(face, (place % columns * step, place // columns * step))
-    return sheet
+    return sheet(np.stack([np.asarray(face.resize((cell, cell), Image.Resampling.LANCZOS)) for face in shown]))

@@ -106,7 +106,7 @@ def checkerboard(pictures: Pictures) -> float:
     return float(power[highest == 0.5].mean() / below) if below > 0 else 1.0
 
 
-def out_of_range(floats: NDArray[np.float32]) -> float:
+def clipped_share(floats: NDArray[np.float32]) -> float:
     """Share of the generator's values that clamping to [-1, 1] moves by a level or more; 0 to 1, NaN counts."""
     return float(1.0 - np.mean(np.abs(floats) <= 1.0 + 1.0 / 127.5))
 

@@ -5,29 +5,31 @@ run/report.md  curves.png  progress.gif  walks.png  faces.png  reals.png (where 
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalface.files import sha256_of
 from genface.errors import UserError
 from genface.latents import latents
 from genface.photos import Preparation
 from trainface import atomic, checkpoint
 from trainface.config import Config
 from trainface.data.dataset import FaceSet, open_faces
+from trainface.ema import averaged_generator
 from trainface.history import History, read_history
-from trainface.logbook import GRIDS, sheet
+from trainface.logbook import GRIDS
 from trainface.loop import BEST, CHECKPOINT
 from trainface.report import artefacts, describe, faces_of, film, readings, recipe
 from trainface.report.curves import Lang, draw_curves
 from trainface.report.walks import walk_latents
+from trainface.sheet import sheet
 
 Pixels = NDArray[np.uint8]
 Say = Callable[[str], None]
@@ -98,7 +100,7 @@ def finish(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = Non
     """
     facts, pictures = gather(run, say, lang=lang, reals=reals)
     for name, data in pictures.items():
-        _write(run / name, data)
+        atomic.write_bytes(run / name, data)
     if "reals.png" not in pictures:
         (run / "reals.png").unlink(missing_ok=True)  # an earlier report's
     atomic.write_text(run / REPORT, render(facts, lang, {name: name for name in pictures}))
@@ -156,7 +158,7 @@ def gather(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = Non
     """Read a run folder, draw and measure; returns the facts, and the pictures by file name."""
     path = chosen_checkpoint(run)
     state = checkpoint.load(path)
-    generator, config = faces_of.averaged_generator(state)
+    generator, config = averaged_generator(state)
     history = read_history(run)
 
     say(f"drawing {MEASURED:,} faces of {path} to measure them")
@@ -180,7 +182,7 @@ def gather(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = Non
         origin=state.get("origin"),
         cur_nimg=int(state["cur_nimg"]),
         checkpoint=path.name,
-        checkpoint_sha256=_sha256(path),
+        checkpoint_sha256=sha256_of(path),
         best_ema=str(state["best_ema"]),
         generator_parameters=sum(tensor.numel() for tensor in generator.parameters()),
         history=history,
@@ -234,13 +236,6 @@ def render(
     )
 
 
-def _write(path: Path, data: bytes) -> None:
-    def fill(file: BinaryIO) -> None:
-        file.write(data)
-
-    atomic.write(path, fill)
-
-
 def _png(pictures: Pixels, columns: int | None = None) -> bytes:
     file = io.BytesIO()
     sheet(pictures, columns).save(file, "png")
@@ -250,8 +245,3 @@ def _png(pictures: Pixels, columns: int | None = None) -> bytes:
 def _spread(total: int, count: int) -> NDArray[np.int64]:
     """Indices of at most `count` of `total` items, evenly spaced."""
     return np.linspace(0, total - 1, min(total, count)).round().astype(np.int64)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
