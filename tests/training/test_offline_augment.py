@@ -52,6 +52,8 @@ def test_copies_follow_their_photos(photos: Path, pipeline: Callable[..., Path])
     assert more.digests[1] == f"{plain.digests[0]}+1"
     assert len({image.tobytes() for image in more.images}) == 72  # no copy equals its photo or another copy
     assert more.key != plain.key
+    assert more.augment is not None
+    assert (more.augment["file"], more.augment["copies"]) == ("pipeline.json", 2)
     assert more.notes[-1].startswith("2 augmented copies of each of 24 photos by pipeline.json (SHA-256 ")
 
 

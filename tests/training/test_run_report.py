@@ -142,9 +142,7 @@ def test_the_command_gives_the_configuration_back(
     (tmp_path / "my faces").mkdir()
     monkeypatch.chdir(tmp_path)
     config = replace(preset(name), seed=7, kimg=12.5, x_flip=False, decay_kimg=3.0)
-    command = recipe.training_command(
-        config, src="my faces", run="runs/x", preparation=Preparation(size=config.size), init_from=None
-    )
+    command = recipe.training_command(config, src="my faces", run="runs/x", preparation=Preparation(size=config.size))
     program, *arguments = shlex.split(command)
     assert program == "trainface"
     with pytest.raises(SystemExit) as leave:
@@ -161,6 +159,14 @@ def test_a_preset_as_it_is_needs_no_settings() -> None:
         config, src="a", run="r", preparation=Preparation(size=16), init_from="other run/checkpoint.pt"
     )
     assert command == "trainface a --run r --preset tiny --init-from 'other run/checkpoint.pt'"
+
+
+def test_the_command_names_the_crop_and_the_offline_augmentation() -> None:
+    augment = {"file": "my flips.json", "sha256": "0" * 64, "copies": 3, "albumentations": "2.0.8"}
+    command = recipe.training_command(
+        preset("tiny"), src="a", run="r", preparation=Preparation(size=16, crop="face"), augment=augment
+    )
+    assert command.endswith("--crop face --offline-augment 'my flips.json' --augment-copies 3")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ class Trainer:
                 "name": self.faces.name,
                 "key": self.faces.key,
                 "images": len(self.faces),
+                "augment": self.faces.augment,
                 "holdout": {
                     "share": self.config.holdout,
                     "sha256": [self.faces.digests[i] for i in self.holdout_indices],

@@ -54,6 +54,8 @@ class FaceSet:
     preparation: Preparation
     key: str
     """SHA-256 over the digests, the preparation and the offline augmentation: equal for equal faces in equal order."""
+    augment: dict[str, Any] | None = None
+    """The offline augmentation: `file`, `sha256`, `copies` of each face, version of `albumentations`; None without."""
     notes: list[str]
     """What a person should know of the preparation, e.g. the pictures that were skipped."""
 
@@ -101,7 +103,8 @@ def open_faces(
         lines = [f"{specimen} {BUILTIN} seed {BUILTIN_SEED} n {count}"]
         entry = cache_dir / _key(lines, plan)
         rendered = _render_cartoons(count, preparation.size)
-        return _face_set(cache_entry.load(entry) or cache_entry.build(entry, rendered, count, plan, BUILTIN), BUILTIN)
+        built = cache_entry.load(entry) or cache_entry.build(entry, rendered, count, plan, BUILTIN)
+        return _face_set(built, BUILTIN, augment)
     with open_source(src) as source:
         prepared = _prepared_already(source, preparation)
         entry = cache_dir / _key(_content_lines(source, cache_dir), plan)
@@ -109,10 +112,10 @@ def open_faces(
         # An entry that was built by skipping broken pictures is no answer to a run that must not skip any.
         cached = cache_entry.load(entry)
         if cached is not None and (on_broken == "skip" or not cached.skipped):
-            return _face_set(cached, name)
+            return _face_set(cached, name, augment)
         # A face must not be looked for in a face that was cut out already.
         faces = prepare_many(source, replace(preparation, crop="center") if prepared else preparation)
-        return _face_set(cache_entry.build(entry, faces, len(source), plan, name), name)
+        return _face_set(cache_entry.build(entry, faces, len(source), plan, name), name, augment)
 
 
 def split_holdout(digests: list[str], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -218,7 +221,7 @@ def _content_lines(source: PictureSource, cache_dir: Path) -> list[str]:
     return [f"{digest} {name}" for name, (_, digest) in fresh.items()] + [f"unreadable {name}" for name in unreadable]
 
 
-def _face_set(entry: CacheEntry, name: str) -> FaceSet:
+def _face_set(entry: CacheEntry, name: str, augment: OfflineAugment | None) -> FaceSet:
     index = entry.index
     # The augmentation only where there is one, so that the keys of older sets stay what they were.
     facts = [index["digests"], index["preparation"], *([index["augment"]] if index.get("augment") else [])]
@@ -229,5 +232,6 @@ def _face_set(entry: CacheEntry, name: str) -> FaceSet:
         digests=index["digests"],
         preparation=Preparation.from_dict(index["preparation"]),
         key=hashlib.sha256(json.dumps(facts).encode()).hexdigest(),
+        augment=None if augment is None else {"file": augment.file.name, **augment.record},
         notes=index["notes"],
     )

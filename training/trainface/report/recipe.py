@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from typing import Any
 
 from genface.photos import Preparation
 from trainface.config import Config
@@ -39,10 +41,19 @@ def in_use(config: Config) -> dict[str, str]:
     }
 
 
-def training_command(config: Config, *, src: str, run: str, preparation: Preparation, init_from: str | None) -> str:
+def training_command(
+    config: Config,
+    *,
+    src: str,
+    run: str,
+    preparation: Preparation,
+    augment: Mapping[str, Any] | None = None,
+    init_from: str | None = None,
+) -> str:
     """The command that begins the same run: one line for a POSIX shell.
 
-    `src`: the data; `run`: the folder to write; `init_from`: the checkpoint that the run began with, if any.
+    `src`: the data; `run`: the folder to write; `augment`: the offline augmentation as `FaceSet` has it; `init_from`:
+    the checkpoint that the run began with, if any.
     """
     changes = changes_to_preset(config)
     words = ["trainface", src, "--run", run, "--preset", config.preset]
@@ -51,6 +62,8 @@ def training_command(config: Config, *, src: str, run: str, preparation: Prepara
             words += [f"--{name}", changes.pop(name)]
     if preparation.crop != "center":
         words += ["--crop", preparation.crop]
+    if augment is not None:
+        words += ["--offline-augment", augment["file"], "--augment-copies", str(augment["copies"])]
     if init_from is not None:
         words += ["--init-from", init_from]
     for name, text in changes.items():

@@ -51,7 +51,7 @@ class RunFacts:
     config: Config
     preparation: Preparation
     data: Mapping[str, Any]
-    """As the checkpoint has it: `name`, `key`, `images`, and `holdout` with its digests."""
+    """As the checkpoint has it: `name`, `key`, `images`, `holdout` with its digests, and `augment` where it has one."""
     origin: Mapping[str, Any] | None
     """What the run's weights began as; None for random ones."""
     cur_nimg: int
@@ -78,6 +78,7 @@ class RunFacts:
             src=src or str(self.data["name"]),
             run=f"runs/{self.name}",
             preparation=self.preparation,
+            augment=self.data.get("augment"),
             init_from=f"{self.origin['sha256'][:12]}.pt" if self.origin else None,
         )
 
