@@ -85,6 +85,7 @@ def train_run(
             logbook.say("done" if reached else "stopped; the same command goes on from here")
             if reached:
                 finish(run, logbook.say, reals=some_faces(faces))
+        logbook.close()
         if (run / CHECKPOINT).exists():
             print(f"{run / CHECKPOINT} at {trainer.cur_nimg / 1000:.1f} kimg")
     return trainer.cur_nimg >= config.kimg * 1000
