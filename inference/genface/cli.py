@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from genface.commands import new_app, run_app
+from genface.providers import Precision
 
 if TYPE_CHECKING:
     from genface.model import GeneratorInfo
@@ -18,7 +19,10 @@ app = new_app("Draw faces from one ONNX file.")
 
 Model = Annotated[Path, typer.Option("--model", help="The generator: an ONNX file made by exportface.")]
 ProviderName = Annotated[
-    str, typer.Option("--provider", help="What runs it: cpu, cuda, or another that the installed ONNX Runtime has.")
+    str, typer.Option("--provider", help="What runs it: cpu, openvino, cuda, or another that ONNX Runtime has here.")
+]
+Arithmetic = Annotated[
+    Precision, typer.Option("--precision", help="Its arithmetic; bf16 by openvino alone, if at all.")
 ]
 
 
@@ -39,6 +43,7 @@ def draw(
         typer.Option("--batch", help="Images that a worker draws at a time; changes memory and speed, never an image."),
     ] = None,
     provider: ProviderName = "cpu",
+    precision: Arithmetic = "fp32",
     force: Annotated[bool, typer.Option("--force", help="Replace the archive if it exists.")] = False,
     no_mark: Annotated[
         bool, typer.Option("--no-mark", help="Leave out the marks that tell that an image is machine-made.")
@@ -50,7 +55,7 @@ def draw(
     from genface.progress import Progress
 
     config = DrawConfig(n=n, seed=seed, truncation=truncation, batch=batch, mark=not no_mark)
-    generator = Generator(model, provider=provider)
+    generator = Generator(model, provider=provider, precision=precision)
     progress = Progress(n)
     try:
         draw_archive(generator, config, out, force=force, progress=progress)
@@ -59,7 +64,7 @@ def draw(
     info = generator.info
     print(
         f"{out}: {n:,} images of {info.width}x{info.height} px, seed {seed},"
-        f" {progress.images_per_second:,.0f} images/s ({progress.seconds:.1f} s, {info.provider.name})"
+        f" {progress.images_per_second:,.0f} images/s ({progress.seconds:.1f} s, {_runs_on(info, precision)})"
     )
 
 
@@ -67,12 +72,13 @@ def draw(
 def info(
     model: Model,
     provider: ProviderName = "cpu",
+    precision: Arithmetic = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Tell what a generator file takes, gives and says about itself."""
     from genface.model import Generator
 
-    about = Generator(model, provider=provider).info
+    about = Generator(model, provider=provider, precision=precision).info
     facts = _facts(about)
     if as_json:
         print(json.dumps(facts, indent=2))
@@ -86,6 +92,14 @@ def info(
         print("  not exported by exportface: no preparation, data set or licence is known")
     for name, value in (vars(about.card) if about.card else about.metadata).items():
         print(f"  {name.replace('_', ' '):17} {value}")
+
+
+def _runs_on(about: GeneratorInfo, asked: Precision) -> str:
+    """The provider, and its precision where another than the default was asked for."""
+    name, precision = about.provider.name, about.provider.precision
+    if asked == "fp32":
+        return name
+    return f"{name} in {precision}" + ("" if precision == asked else f", for it does not run this graph in {asked}")
 
 
 def _facts(about: GeneratorInfo) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def manifest(generator: Generator, config: DrawConfig) -> dict[str, Any]:
             "numpy": np.__version__,
             "onnxruntime": onnx_runtime().__version__,
             "pillow": PIL.__version__,
+            **info.provider.versions,
         },
     }
 

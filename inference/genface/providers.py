@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
+from genface import openvino
 from genface.errors import UserError
 
+Precision = Literal["fp32", "bf16"]
+"""Arithmetic that may be asked for."""
+
 _SUFFIX = "ExecutionProvider"
-# Azure's provider calls a remote service and leaves every ordinary graph to the CPU.
-_NOT_LOCAL = {"azure"}
+# Azure's provider calls a remote service and leaves every ordinary graph to the CPU. OpenVINO is taken as the plugin,
+# which tells what it can; builds of ONNX Runtime that have it inside do not, and the plugin, once it is registered, is
+# listed with a second name for choosing devices by itself.
+_NOT_OFFERED = ("azure", "openvino")
+
+
+class ProviderError(UserError):
+    """A provider that is installed cannot start on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +36,18 @@ class Provider:
     block: int
     """Pictures that the graph is fed at once, always: another size could change a picture's last bit."""
     precision: str
-    """Arithmetic that the options below ask for."""
+    """Arithmetic that the options below ask for; what a `Generator` tells of itself is what its graph was run in."""
     concurrent: bool
     """Whether several threads may run one session at the same time."""
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Provider options."""
+    device: Any = None
+    """The `OrtEpDevice` of a provider that is a plugin; None for one that is built in."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What else than ONNX Runtime's version its arithmetic depends on: distribution to version."""
+        return {} if self.device is None else {openvino.DISTRIBUTION: self.device.ep_metadata["version"]}
 
 
 # 16 pictures keep a 64 px generator's activations in a core's cache; a GPU needs more to be busy.
@@ -47,7 +65,6 @@ _TUNED = {
 _HOW_TO_GET = {
     "cuda": "it comes with the extra gpu (onnxruntime-gpu, in an environment without onnxruntime)",
     "tensorrt": "it comes with the extra gpu (onnxruntime-gpu, in an environment without onnxruntime) and TensorRT",
-    "openvino": "it comes with an onnxruntime-openvino build; the plugin of the extra openvino is not loaded yet",
 }
 
 
@@ -68,49 +85,104 @@ def onnx_runtime() -> Any:
     return onnxruntime
 
 
-def available_providers() -> dict[str, str]:
-    """The installed runtime's local providers: short name to ONNX Runtime's name."""
-    full_names: list[str] = onnx_runtime().get_available_providers()
-    named = {full_name.removesuffix(_SUFFIX).lower(): full_name for full_name in full_names}
-    return {name: full_name for name, full_name in named.items() if name not in _NOT_LOCAL}
+def available_providers() -> list[str]:
+    """Short names of what the installed runtime and its plugins can run a graph on, on this machine."""
+    names = list(_built_in())
+    with suppress(UserError):
+        openvino.cpu_device(onnx_runtime())
+        names.append("openvino")
+    return names
 
 
-def find_provider(name: str) -> Provider:
+def usable_providers() -> list[Provider]:
+    """Every provider in every precision that genface has settings for, as far as the installed runtime offers it."""
+    found = []
+    for name in (*_TUNED, "openvino"):
+        for precision in get_args(Precision):
+            with suppress(UserError):
+                found.append(find_provider(name, precision))
+    return found
+
+
+def find_provider(name: str, precision: Precision = "fp32") -> Provider:
     """Look up a provider by its short name (`cuda`) or ONNX Runtime's (`CUDAExecutionProvider`), in any case.
 
-    Raises UserError naming what is there when the installed runtime lacks it.
+    Raises UserError when the installed runtime lacks it, naming what is there, and when it does not compute in this
+    precision, naming what does.
     """
+    if precision not in get_args(Precision):
+        raise UserError(f"no precision {precision!r}; there are: {', '.join(get_args(Precision))}")
     short = name.lower().removesuffix(_SUFFIX.lower())
-    available = available_providers()
-    if short not in available:
+    if short == "openvino":
+        return _openvino(precision)
+    built_in = _built_in()
+    if short not in built_in:
         how = f"; {_HOW_TO_GET[short]}" if short in _HOW_TO_GET else ""
-        raise UserError(f"the installed ONNX Runtime has no provider {name!r}; it has: {', '.join(available)}{how}")
+        raise UserError(
+            f"the installed ONNX Runtime has no provider {name!r}; it has: {', '.join(available_providers())}{how}"
+        )
+    if precision != "fp32":
+        raise UserError(
+            f"provider {short} does not compute in {precision}; openvino does, on a processor that has {precision}"
+        )
     return _TUNED.get(short) or Provider(
-        name=short, full_name=available[short], block=64, precision="provider's default", concurrent=False
+        name=short, full_name=built_in[short], block=64, precision="provider's default", concurrent=False
     )
 
 
 def open_session(graph: bytes, provider: Provider) -> Any:
-    """Open an `onnxruntime.InferenceSession` of one thread, so that its arithmetic has one order.
+    """Open an `onnxruntime.InferenceSession` of one thread per run, so that its arithmetic has one order.
 
-    Raises UserError when ONNX Runtime refuses the graph, or quietly chose another provider.
+    Raises UserError when ONNX Runtime refuses the graph, and ProviderError when it would run it elsewhere than asked.
     """
     runtime = onnx_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong arrives as an exception; a log line beside it would say it twice
+    built_in = {"providers": [(provider.full_name, dict(provider.options))]}
+    if provider.device is not None:
+        options.add_provider_for_devices([provider.device], dict(provider.options))
+        # A node that the plugin does not know would run on the default provider, in another arithmetic.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        built_in = {}
     try:
-        session = runtime.InferenceSession(graph, options, providers=[(provider.full_name, dict(provider.options))])
+        session = runtime.InferenceSession(graph, options, **built_in)
     except Exception as error:
-        raise UserError(f"ONNX Runtime cannot load it ({first_line(error)})") from error
+        raise UserError(f"ONNX Runtime cannot load it on {provider.name} ({first_line(error)})") from error
     chosen = session.get_providers()[0]
     if chosen != provider.full_name:
-        raise UserError(f"provider {provider.name!r} cannot start on this machine (ONNX Runtime fell back to {chosen})")
+        raise ProviderError(
+            f"provider {provider.name!r} cannot start on this machine (ONNX Runtime fell back to {chosen})"
+        )
     return session
+
+
+def _built_in() -> dict[str, str]:
+    """The installed runtime's own local providers: short name to ONNX Runtime's name."""
+    full_names: list[str] = onnx_runtime().get_available_providers()
+    named = {full_name.removesuffix(_SUFFIX).lower(): full_name for full_name in full_names}
+    return {name: full_name for name, full_name in named.items() if not name.startswith(_NOT_OFFERED)}
+
+
+def _openvino(precision: Precision) -> Provider:
+    device = openvino.cpu_device(onnx_runtime())
+    if not openvino.can_compute_in(device, precision):
+        raise UserError(f"provider openvino: this machine's processor has no {precision}; take another precision")
+    return Provider(
+        name="openvino",
+        full_name=openvino.FULL_NAME,
+        block=16,
+        precision=precision,
+        concurrent=True,
+        options=MappingProxyType(openvino.options_for(precision)),
+        device=device,
+    )
 
 
 def first_line(error: Exception) -> str:
     """The reason inside one of ONNX Runtime's exceptions, without its code and its stack trace."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # OpenVINO begins with the places in its source that the exception went through.
+    line = next((line for line in lines if "Exception from src/" not in line), lines[0])
     return line.rsplit("] : ", 1)[-1][:300]
