@@ -26,7 +26,7 @@ DEMO_SIZE   ?= 64
 DEMO_N      ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train export generate evaluate handin test test-inference lint typecheck bench clean
+.PHONY: help install demo train export generate evaluate handin release test test-inference web lint typecheck bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ handin: install ## Bundle RUN for handing in: make handin RUN=runs/mine [DATA=ph
 	  --out "$(if $(filter file,$(origin OUT)),$(RUN)-handin,$(OUT))" \
 	  $(if $(filter file,$(origin DATA)),,--real "$(DATA)") $(ARGS)
 
+release: install ## A folder ready to upload: every form of RUN's generator, parity, samples, model card
+	$(BIN)/exportface release "$(RUN)/checkpoint.pt" --out "$(if $(filter file,$(origin OUT)),$(RUN)-release,$(OUT))" $(ARGS)
+
 test: install lint typecheck test-inference ## Everything that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference $(ARGS)
 	$(BIN)/python -m pytest tests/inference/test_face_finder.py tests/inference/test_hub_source.py $(ARGS)
@@ -90,6 +93,9 @@ test-inference: ## The inference room alone, in an environment that has no torch
 	$(SLIM)/bin/python -m pip install --disable-pip-version-check --quiet -c requirements.txt "./inference[cpu]" pytest pytest-timeout hypothesis scipy onnx
 	@if $(SLIM)/bin/python -c 'import torch' 2>/dev/null; then echo "torch is in $(SLIM)" >&2; exit 1; fi
 	$(SLIM)/bin/python -m pytest tests/inference $(ARGS)
+
+web: ## Fetch onnxruntime-web for its tests, which need Node.js and are skipped without
+	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
 
 lint: install ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,8 @@ from genface.commands import new_app, run_app
 
 UNKNOWN_LICENCE = "unknown: the data's terms apply"
 
+Licence = Annotated[str, typer.Option(help="Licence of the weights, as the files shall state it.")]
+
 app = new_app("Turn a checkpoint of trainface into files that run without the training code.")
 
 
@@ -19,22 +22,38 @@ app = new_app("Turn a checkpoint of trainface into files that run without the tr
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint.pt of a run of trainface.")],
     out: Annotated[Path, typer.Option(help="The ONNX file to write.")],
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"], typer.Option(help="fp16: weights of half the size; int8: 8-bit convolutions.")
+    ] = "fp32",
     torchscript: Annotated[Path | None, typer.Option(help="Write TorchScript too, under this name.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights, as the file shall state it.")] = UNKNOWN_LICENCE,
+    pt2: Annotated[Path | None, typer.Option(help="Write the exported program too, under this name.")] = None,
+    licence: Licence = UNKNOWN_LICENCE,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
-    """Export the averaged generator, compare it with PyTorch on over 1,000 latents, and write it if they agree."""
+    """Export the averaged generator, compare it with PyTorch on 256 latents, and write it if they agree.
+
+    TorchScript and the exported program hold fp32 numbers whatever the precision of the ONNX file.
+    """
     from exportface.export import ParityError
     from exportface.export import export as export_files
     from exportface.report import parity_lines, summary_lines, warning
 
     try:
-        exported = export_files(checkpoint, out, torchscript=torchscript, licence=licence, force=force, say=_say)
+        exported = export_files(
+            checkpoint,
+            out,
+            precision=precision,
+            torchscript=torchscript,
+            program=pt2,
+            licence=licence,
+            force=force,
+            say=_say,
+        )
     except ParityError as error:
         print(*parity_lines(error.parity), sep="\n")
         _say(f"exportface: parity failed, no file was written: {error}")
         raise typer.Exit(1) from error
-    print(*summary_lines(exported, out, torchscript), sep="\n")
+    print(*summary_lines(exported, out, torchscript, pt2), sep="\n")
     if (line := warning(exported.parity)) is not None:
         _say(line)
 
@@ -48,9 +67,7 @@ def handin(
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Pictures in the archive.")] = 10_000,
     lang: Annotated[Literal["en", "ru"], typer.Option(help="Language of the report and the README.")] = "en",
-    licence: Annotated[
-        str, typer.Option(help="Licence of the weights, as the files shall state it.")
-    ] = UNKNOWN_LICENCE,
+    licence: Licence = UNKNOWN_LICENCE,
     force: Annotated[
         bool, typer.Option("--force", help="Renew a finished hand-in; what is still valid is kept.")
     ] = False,
@@ -65,6 +82,50 @@ def handin(
         _say(f"exportface: parity failed: {error}")
         raise typer.Exit(1) from error
     print(readme)
+
+
+@app.command()
+def release(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint.pt of a run of trainface.")],
+    out: Annotated[Path, typer.Option(help="The folder to fill.")],
+    report: Annotated[
+        Path | None, typer.Option(help="evalface's report.json on pictures of this very generator, for the card.")
+    ] = None,
+    licence: Licence = UNKNOWN_LICENCE,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier release.")] = False,
+) -> None:
+    """Fill a folder that is ready to upload: every form of the generator, parity, samples and a model card."""
+    from exportface.export import ParityError
+    from exportface.release import release as fill
+
+    try:
+        card = fill(checkpoint, out, licence=licence, report=report, force=force, say=_say)
+    except ParityError as error:
+        _say(f"exportface: parity failed, nothing was written: {error}")
+        raise typer.Exit(1) from error
+    print(card)
+
+
+@app.command()
+def verify(
+    model: Annotated[Path, typer.Argument(help="An ONNX file that exportface wrote.")],
+    checkpoint: Annotated[Path, typer.Option(help="The checkpoint that it was made of.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Compare a file with its checkpoint again, on every runtime of this machine; exit code 1 when they differ."""
+    from exportface.report import parity_lines
+    from exportface.verify import verify as compare_again
+    from trainface import atomic
+
+    verified = compare_again(model, checkpoint, _say)
+    if json_file is not None:
+        atomic.write_text(json_file, json.dumps(verified.to_dict(), indent=1) + "\n")
+    print(*parity_lines(verified.parity), sep="\n")
+    for failure in verified.failures:
+        _say(f"exportface: {failure}")
+    if verified.failures:
+        raise typer.Exit(1)
+    print(f"{model} draws what {checkpoint} draws, and is what it says")
 
 
 def _say(line: str) -> None:

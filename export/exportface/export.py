@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import onnx
 import torch
 
 from exportface.deployable import Deployable, WithFloats
-from exportface.forms import eager_form, one_thread, onnx_form, torchscript_form
-from exportface.parity import MAX_LEVELS, NUM_LATENTS, SEED, Form, Parity, measure
+from exportface.forms import eager_form, one_thread, onnx_forms, program_form, torchscript_form
+from exportface.parity import NUM_LATENTS, SEED, Form, Parity, measure
+from exportface.quality import Cost, cost
 from exportface.source import read_source
 from exportface.staging import staged, write_staged
+from exportface.to_fp16 import to_fp16
+from exportface.to_int8 import to_int8
 from exportface.to_onnx import to_onnx, with_props
+from exportface.to_program import to_program
 from exportface.to_torchscript import to_torchscript
+from exportface.tolerances import tolerance_for
 from genface.errors import UserError
 from genface.latents import latents
 from genface.metadata import ModelCard
 from genface.model import Generator
 from genface.providers import onnx_runtime
 
-ONNX_RUNTIME, TORCHSCRIPT = "ONNX Runtime", "TorchScript"
+Precision = Literal["fp32", "fp16", "int8"]
+"""Numbers that the ONNX file stores its weights in; int8 computes its convolutions in them too."""
+Say = Callable[[str], None]
+
+TORCHSCRIPT, PROGRAM = "TorchScript", "exported program"
 CONFIG_KEY = "trainface.config"
 """Metadata key of the run's whole configuration, as JSON."""
+PRECISION_KEY = "exportface.precision"
+"""Metadata key of the file's `Precision`."""
+COST_KEY = "exportface.cost"
+"""Metadata key of what a precision below fp32 saves and costs, the fields of `quality.Cost` as JSON."""
+COST_IMAGES = 500
 _OPENING_FACES = 64
 
 
@@ -44,68 +61,97 @@ class Exported:
     card: ModelCard
     parity: Parity
     onnx_bytes: int
-    torchscript_bytes: int
-    """Size of the TorchScript form, whether or not it was kept as a file."""
+    cost: Cost | None
+    """What a precision below fp32 saves and costs; None in fp32, and where it was not measured."""
 
 
 def export(
     checkpoint: Path,
     out: Path,
     *,
+    precision: Precision = "fp32",
     torchscript: Path | None = None,
+    program: Path | None = None,
     licence: str,
+    cost_images: int = COST_IMAGES,
     force: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> Exported:
-    """Export the averaged generator of `checkpoint` to `out`, and to `torchscript` where that is given.
+    """Export the averaged generator of `checkpoint` to `out`, and in fp32 to `torchscript` and `program` where given.
 
-    TorchScript is made and compared in any case, as a second witness. `say` gets a line per stage.
+    TorchScript and the exported program are made and compared in any case, as second and third witness. What a
+    precision below fp32 saves and costs is measured on `cost_images` pictures, at least 2, or not at all if 0. `say`
+    gets a line per stage.
 
     Raises UserError for what is given wrongly, ParityError when a form differs from the network; in both cases no file
     is left behind.
     """
-    targets = [out] if torchscript is None else [out, torchscript]
+    targets = [path for path in (out, torchscript, program) if path is not None]
     if len({path.resolve() for path in [checkpoint, *targets]}) <= len(targets):
         raise UserError(f"{out}: the checkpoint and the files to write must have different names")
     with staged(targets, force=force) as temporaries, one_thread():
         source = read_source(checkpoint)
         z_dim = source.config.z_dim
 
-        say("exporting to ONNX and TorchScript")
+        say("exporting to ONNX, TorchScript and an exported program")
         deployable = Deployable(source.generator)
-        model = to_onnx(deployable, z_dim)
-        script = to_torchscript(deployable, z_dim)
-        script_with_floats = to_torchscript(WithFloats(deployable), z_dim)
+        whole = to_onnx(deployable, z_dim)
+        model = _in_precision(whole, precision, z_dim, say)
+        script, exported_program = to_torchscript(deployable, z_dim), to_program(deployable, z_dim)
+        with_floats = WithFloats(deployable)
 
         say(f"comparing them with PyTorch on {NUM_LATENTS:,} latents")
         reference = eager_form(source.generator)
-        forms = {ONNX_RUNTIME: onnx_form(model), TORCHSCRIPT: torchscript_form(script, script_with_floats)}
-        parity = measure(reference, forms, z_dim)
+        sessions = onnx_forms(model, precision=precision)
+        witnesses = {
+            TORCHSCRIPT: torchscript_form(script, to_torchscript(with_floats, z_dim)),
+            PROGRAM: program_form(exported_program, to_program(with_floats, z_dim)),
+        }
+        parity = measure(reference, {**sessions.forms, **witnesses}, z_dim, refused=sessions.refused)
         if parity.failures:
             raise ParityError(parity, parity.failures)
 
-        card = source.card(licence=licence, parity=parity.to_dict() | _versions())
-        shipped = with_props(model, {**card.to_props(), CONFIG_KEY: source.config_json()}).SerializeToString()
-        write_staged(temporaries[0], shipped, out)
-        if torchscript is not None:
-            write_staged(temporaries[1], script, torchscript)
-        _open_as_a_user(temporaries[0], card, reference, parity)
-    return Exported(card=card, parity=parity, onnx_bytes=len(shipped), torchscript_bytes=len(script))
+        costs = None
+        if precision != "fp32" and cost_images:
+            say(f"measuring what {precision} saves and costs on {cost_images:,} pictures")
+            costs = cost(model, whole, z_dim, n=cost_images)
+
+        card = source.card(licence=licence, parity=parity.to_dict() | versions())
+        props = {**card.to_props(), CONFIG_KEY: source.config_json(), PRECISION_KEY: precision}
+        if costs is not None:
+            props[COST_KEY] = json.dumps(asdict(costs))
+        shipped = with_props(model, props).SerializeToString()
+        content = {out: shipped, torchscript: script, program: exported_program}
+        for path, temporary in zip(targets, temporaries, strict=True):
+            write_staged(temporary, content[path], path)
+        _open_as_a_user(temporaries[0], card, reference, parity, precision)
+    return Exported(card=card, parity=parity, onnx_bytes=len(shipped), cost=costs)
 
 
-def _open_as_a_user(path: Path, card: ModelCard, reference: Form, parity: Parity) -> None:
+def versions() -> dict[str, str]:
+    """What was compared with what, for the record of a parity check."""
+    return {
+        "reference": f"PyTorch {torch.__version__}, eager, fp32, CPU",
+        "onnxruntime": str(onnx_runtime().__version__),
+    }
+
+
+def _in_precision(model: onnx.ModelProto, precision: Precision, z_dim: int, say: Say) -> onnx.ModelProto:
+    match precision:
+        case "fp32":
+            return model
+        case "fp16":
+            return to_fp16(model)
+        case "int8":
+            return to_int8(model, z_dim, say).model
+
+
+def _open_as_a_user(path: Path, card: ModelCard, reference: Form, parity: Parity, precision: Precision) -> None:
     """Draw from the very file that ships, by the class that draws archives."""
     generator = Generator(path)
     assert generator.info.card == card, "the record is read as it was written"
     indices = range(_OPENING_FACES)
     drawn = generator.draw(seed=SEED, indices=indices).astype(np.int16)
     _, expected = reference.run(latents(SEED, indices, generator.info.z_dim))
-    if (levels := int(np.abs(drawn - expected).max())) > MAX_LEVELS:
+    if (levels := int(np.abs(drawn - expected).max())) > tolerance_for(precision).max_levels:
         raise ParityError(parity, [f"genface draws pictures from the file that differ by {levels} levels"])
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "reference": f"PyTorch {torch.__version__}, eager, fp32, CPU",
-        "onnxruntime": f"{onnx_runtime().__version__}, cpu",
-    }

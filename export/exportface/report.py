@@ -6,37 +6,77 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exportface.export import Exported
-from exportface.parity import MAX_DELTA, MAX_LEVELS, MIN_IDENTICAL, MIN_STD, SEED, Parity
+from exportface.figures import Row
+from exportface.parity import MIN_STD, SEED, Parity
+from exportface.quality import Cost
 
 _COLUMNS = (
-    f"  {'form':13} {'batch':>5} {'images':>7} {'max |d|':>9} {'99.99 %':>9} {'mean |d|':>9} {'levels':>6} {'equal':>9}"
+    f"  {'form':21} {'batch':>5} {'max |d|':>9} {'99.99 %':>9} {'mean |d|':>9} {'levels':>6} {'mean':>8} {'equal':>9}"
 )
 
 
-def summary_lines(exported: Exported, out: Path, torchscript: Path | None) -> Iterator[str]:
-    """What was written, from what, and how well it agrees."""
+def summary_lines(exported: Exported, out: Path, *others: Path | None) -> Iterator[str]:
+    """What was written, from what, and how well it agrees; `others` are further files, None for one not asked for."""
     card = exported.card
     yield (
         f"{out}: {exported.onnx_bytes / 1e6:.2f} MB, {card.architecture}, {card.resolution}x{card.resolution} px from"
         f" {card.z_dim} numbers, {card.images_seen:,} images of {card.dataset} seen, licence: {card.licence}"
     )
-    if torchscript is not None:
-        yield f"{torchscript}: {exported.torchscript_bytes / 1e6:.2f} MB"
+    for path in others:
+        if path is not None:
+            yield f"{path}: {path.stat().st_size / 1e6:.2f} MB"
     yield from parity_lines(exported.parity)
+    if exported.cost is not None:
+        yield from cost_lines(exported.cost)
+
+
+def cost_lines(cost: Cost) -> Iterator[str]:
+    """What a precision below fp32 saves and costs."""
+    yield (
+        f"against fp32: {cost.bytes / cost.reference_bytes:.2f} of the size, {cost.speed:.2f} times as fast (one"
+        f" thread), {cost.mean_error:.3f} levels of mean and {cost.max_error} of largest difference"
+    )
+    yield (
+        f"  Frechet distance (EfficientNet-Lite0) to fp32's pictures {cost.frechet:.3f}, N = {cost.images:,}; fp32's of"
+        f" other latents {cost.floor:.2f}"
+    )
 
 
 def parity_lines(parity: Parity) -> Iterator[str]:
-    """The figures as a table; differences |d| before quantising are in units of [-1, 1]."""
+    """The figures as a table, forms of one tolerance together and what is allowed below them.
+
+    Differences |d| before quantising are in units of [-1, 1], those after it in levels of 255.
+    """
     yield f"difference from PyTorch (eager, fp32, CPU) on {parity.images:,} latents of seed {SEED}:"
     yield _COLUMNS
-    for row in parity.rows:
+    for tolerance in dict.fromkeys(parity.tolerances.values()):
+        previous = None
+        for row in parity.rows:
+            if parity.tolerances[row.form] == tolerance:
+                yield _line(row, name="" if row.form == previous else row.form)
+                previous = row.form
         yield (
-            f"  {row.form:13} {row.batch:5} {row.images:7,} {row.max_delta:9.1e} {row.p9999_delta:9.1e}"
-            f" {row.mean_delta:9.1e} {row.max_levels:6} {row.identical:9.4%}"
+            f"  {'allowed':>27} {tolerance.max_delta:9.1e} {'':9} {'':9}"
+            f" {tolerance.max_levels:6} {tolerance.mean_levels:8.4f} {tolerance.min_identical:9.4%}"
         )
-    yield f"  {'allowed':13} {'':5} {'':7} {MAX_DELTA:9.1e} {'':9} {'':9} {MAX_LEVELS:6} {MIN_IDENTICAL:9.4%}"
-    for form, errors in parity.quantiser_errors.items():
-        yield f"  {form}, last nodes alone: {errors or 'no'} made-up values quantised otherwise than by genface"
+    yield from _remarks(parity)
+
+
+def _line(row: Row, name: str) -> str:
+    return (
+        f"  {name:21} {row.batch:5} {row.max_delta:9.1e} {row.p9999_delta:9.1e} {row.mean_delta:9.1e}"
+        f" {row.max_levels:6} {row.mean_levels:8.4f} {row.identical:9.4%}"
+    )
+
+
+def _remarks(parity: Parity) -> Iterator[str]:
+    wrong = {form: errors for form, errors in parity.quantiser_errors.items() if errors}
+    for form, errors in wrong.items():
+        yield f"  {form}: its last nodes quantise {errors} made-up values otherwise than genface"
+    if parity.quantiser_errors and not wrong:
+        yield "  the last nodes of every ONNX session quantise made-up values exactly as genface does"
+    for form, reason in parity.refused.items():
+        yield f"  {form}: does not take this graph: {reason}"
     yield f"  standard deviation of the pictures in [-1, 1]: {parity.output_std:.3f}"
 
 

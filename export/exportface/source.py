@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from evalface.files import sha256_of
 from genface.errors import UserError
+from genface.latents import latents
 from genface.metadata import ModelCard
 from genface.photos import Preparation
 from trainface import checkpoint
@@ -40,9 +42,9 @@ class Source:
             resolution=self.config.size,
             z_dim=self.config.z_dim,
             preparation=self.preparation,
-            dataset=self.dataset,
+            dataset=_utf8(self.dataset),
             images_seen=self.images_seen,
-            licence=licence,
+            licence=_utf8(licence),
             checkpoint_sha256=self.sha256,
             parity=parity,
         )
@@ -55,13 +57,19 @@ class Source:
 def read_source(path: str | os.PathLike[str]) -> Source:
     """Rebuild the averaged generator of a checkpoint.
 
-    Raises UserError when the file is missing, damaged or no checkpoint of trainface, when its weights do not fit its
-    own configuration, and when a training run replaced it while it was read.
+    Raises UserError when the file is missing, unreadable, damaged or no checkpoint of trainface, when its weights do
+    not fit its own configuration, and when a training run replaced it while it was read.
     """
     path = Path(path)
-    sha256 = sha256_of(path) if path.is_file() else ""
-    state = checkpoint.load(path)
-    if sha256_of(path) != sha256:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path}: is a device or a pipe; give the checkpoint.pt of a run")
+    try:
+        sha256 = sha256_of(path) if path.is_file() else ""
+        state = checkpoint.load(path)
+        unchanged = sha256_of(path) == sha256
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not unchanged:
         raise UserError(f"{path}: was replaced while it was read, by a run that goes on; give the command again")
     try:
         config = Config.from_dict(state["config"])
@@ -70,12 +78,12 @@ def read_source(path: str | os.PathLike[str]) -> Source:
             config=config,
             preparation=Preparation.from_dict(state["preparation"]),
             dataset=str(state["data"]["name"]),
-            images_seen=int(state["cur_nimg"]),
+            images_seen=_count(state["cur_nimg"]),
             sha256=sha256,
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: damaged, it lacks or garbles {error}; take an earlier checkpoint") from error
     if source.preparation.size != config.size:
         raise UserError(
@@ -98,4 +106,20 @@ def _rebuild(state: dict[str, Any]) -> nn.Module:
     bad = [name for name, tensor in generator.state_dict().items() if not tensor.isfinite().all()]
     if bad:
         raise UserError(f"its weights are not all finite ({', '.join(bad)}); take an earlier checkpoint")
+    with torch.inference_mode():
+        pictures = generator(torch.from_numpy(latents(0, range(2), int(state["config"]["z_dim"]))))
+    if not pictures.isfinite().all():
+        raise UserError("its weights are so large that its pictures are not finite; take an earlier checkpoint")
     return generator
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if count < 0:
+        raise ValueError(f"a count of {count} images")
+    return count
+
+
+def _utf8(text: str) -> str:
+    r"""Text as metadata can hold it: bytes of a name that are no text, which Python keeps as `\udcXX`, are spelled."""
+    return text.encode(errors="backslashreplace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from genface.errors import UserError
@@ -29,9 +29,7 @@ def staged(paths: Sequence[Path], *, force: bool) -> Iterator[list[Path]]:
             _check_free(path, force=force)  # another export may have finished under this name meanwhile
             with _naming(path):
                 _sync(temporary)
-        for path, temporary in zip(paths, temporaries, strict=True):
-            with _naming(path):
-                temporary.replace(path)
+        _rename_all(temporaries, paths)
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
@@ -43,11 +41,40 @@ def write_staged(temporary: Path, data: bytes, path: Path) -> None:
         temporary.write_bytes(data)
 
 
+def _rename_all(temporaries: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Give every file its name; where one cannot have it, all names are again what they were."""
+    asides = [temporary.with_suffix(".old") for temporary in temporaries]
+    try:
+        with ExitStack() as undo:
+            for temporary, aside, path in zip(temporaries, asides, paths, strict=True):
+                with _naming(path):
+                    if replacing := path.exists():
+                        _set_aside(path, aside)
+                        undo.callback(aside.replace, path)
+                    temporary.replace(path)
+                    if not replacing:
+                        undo.callback(path.unlink)
+            undo.pop_all()
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, aside: Path) -> None:
+    """Keep the old file by a second name; where the file system has no links, by that name alone."""
+    try:
+        aside.hardlink_to(path)
+    except OSError:
+        path.replace(aside)
+
+
 def _check_free(path: Path, *, force: bool) -> None:
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the name of a file")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is a device or a pipe, which a file would replace; give the name of a file")
     if path.exists() and not force:
         raise UserError(f"{path}: exists already; choose another name, or replace it by --force")
 

@@ -1,0 +1,168 @@
+"""One folder to publish: the generator in every form, the proof of each, sample pictures and the model card."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evalface.files import sha256_of
+from exportface import __version__
+from exportface.card import SAMPLES, card_text, sample_sheet
+from exportface.card_scores import quoted_scores, read_scores
+from exportface.export import COST_IMAGES, Exported, Precision, export
+from exportface.front_matter import hub_licence
+from genface.errors import UserError
+from genface.metadata import ModelCard
+from genface.model import Generator
+from trainface import atomic
+
+KIND = "genface-release"
+FORMAT_VERSION = 1
+ONNX, TORCHSCRIPT, PROGRAM = "gen.onnx", "gen.ts", "gen.pt2"
+PRECISIONS: Mapping[Precision, str] = {"fp16": "gen.fp16.onnx", "int8": "gen.int8.onnx"}
+"""Precision beside fp32 to the file that has it."""
+RECORD, CARD = "parity.json", "README.md"
+
+Say = Callable[[str], None]
+
+
+def release(
+    checkpoint: Path,
+    out: Path,
+    *,
+    licence: str,
+    report: Path | None = None,
+    cost_images: int = COST_IMAGES,
+    force: bool = False,
+    say: Say = lambda line: None,
+) -> Path:
+    """Fill the folder `out`, ready to upload as it is; returns the path of its model card.
+
+    The folder appears complete or not at all. `report`: evalface's report.json on pictures that this very gen.onnx
+    drew, for the card; the same checkpoint, licence and versions give the same gen.onnx again. `cost_images`: pictures
+    that the cost of the smaller forms is measured on. `force` replaces an earlier release, never anything else. `say`
+    gets a line per stage.
+
+    Raises UserError for what the caller can mend, ParityError when a form of the generator differs from the network.
+    """
+    scores = None if report is None else read_scores(report)
+    _check_free(out, force=force)
+    with _appearing(out, force=force) as folder:
+        say("1/3 ONNX, TorchScript and exported program")
+        whole = export(
+            checkpoint,
+            folder / ONNX,
+            torchscript=folder / TORCHSCRIPT,
+            program=folder / PROGRAM,
+            licence=licence,
+            say=say,
+        )
+        if scores is not None:
+            quoted_scores(scores, folder / ONNX)  # refuses other pictures' scores before the longer work
+        made: dict[str, Exported] = {ONNX: whole}
+        for step, (precision, name) in enumerate(PRECISIONS.items(), start=2):
+            say(f"{step}/3 {precision}")
+            made[name] = export(
+                checkpoint, folder / name, precision=precision, licence=licence, cost_images=cost_images, say=say
+            )
+        if len({one.card.checkpoint_sha256 for one in made.values()}) > 1:
+            raise UserError(f"{checkpoint}: was replaced meanwhile, by a run that goes on; give the command again")
+
+        atomic.write_bytes(folder / SAMPLES, sample_sheet(Generator(folder / ONNX)))
+        atomic.write_text(folder / RECORD, json.dumps(_record(folder, whole.card, made), indent=1) + "\n")
+        names = [ONNX, *PRECISIONS.values(), TORCHSCRIPT, PROGRAM, RECORD, SAMPLES]
+        card = card_text(folder / ONNX, files=[folder / name for name in names], scores=scores)
+        atomic.write_text(folder / CARD, card)
+    if hub_licence(licence)["license"] == "other":
+        say(f"the Hub knows no licence {licence!r}: it asks for a file LICENSE with the text beside the card")
+    return out / CARD
+
+
+def _record(folder: Path, card: ModelCard, made: Mapping[str, Exported]) -> dict[str, Any]:
+    """What parity.json holds: by it a later call knows the folder for its own."""
+    return {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "exportface": __version__,
+        "checkpoint_sha256": card.checkpoint_sha256,
+        "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+        "parity": {name: one.card.parity for name, one in made.items()},
+    }
+
+
+@contextmanager
+def _appearing(out: Path, *, force: bool) -> Iterator[Path]:
+    """Give a hidden folder beside `out`, which takes its name when the block ends well, and is taken away if not."""
+    place, suffix = out.resolve(), secrets.token_hex(4)
+    folder, old = (place.with_name(f".{place.name}.{suffix}.{end}") for end in ("part", "old"))
+    try:
+        with _naming(out, folder):
+            folder.mkdir()
+            yield folder
+            _check_free(out, force=force)  # somebody may have written there meanwhile
+            _replace(place, folder, old)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _replace(out: Path, folder: Path, old: Path) -> None:
+    """Rename `folder` to `out`. A full folder cannot be renamed over, so the earlier release steps aside first."""
+    if not out.exists():
+        folder.rename(out)
+        return
+    out.rename(old)
+    try:
+        folder.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+
+
+@contextmanager
+def _naming(out: Path, folder: Path) -> Iterator[None]:
+    """Let an error name the folder that was asked for, not its temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror or error}); nothing was kept") from error
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(out))) from error
+
+
+def _check_free(out: Path, *, force: bool) -> None:
+    """Raise UserError unless `out` is new, empty or, with `force`, an earlier release with nothing added to it."""
+    if not out.exists():
+        if not out.parent.is_dir():
+            raise UserError(f"{out}: the folder {out.parent} does not exist; make it first")
+        return
+    if not out.is_dir():
+        raise UserError(f"{out}: is a file; name a folder by --out")
+    present = {path.name for path in out.iterdir()}
+    if not present:
+        return
+    known = _known_files(out)
+    if known is None:
+        raise UserError(f"{out}: holds something else than a release, which nothing here replaces; name another --out")
+    if added := sorted(present - known):
+        raise UserError(
+            f"{out}: holds {', '.join(added)}, which no release wrote; move that elsewhere or name another --out"
+        )
+    if not force:
+        raise UserError(f"{out}: is a release already; --force replaces it, or name another --out")
+
+
+def _known_files(out: Path) -> set[str] | None:
+    """The names in an earlier release's record; None where there is no such record."""
+    try:
+        record = json.loads((out / RECORD).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("kind") != KIND or not isinstance(record.get("files"), dict):
+        return None
+    return {*record["files"], RECORD, CARD}
