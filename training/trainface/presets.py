@@ -40,7 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # kimg of AFHQ-cat gave a Frechet distance (Lite0) of 72.
     "s64": dict(
         architecture="normfree", size=64, z_dim=64, g_widths=(256, 256, 128, 64), d_widths=(64, 128, 256, 256),
-        loss="relativistic", batch=32, kimg=400.0, g_lr=Cosine(8e-4, 1e-4), d_lr=Cosine(6e-4, 1e-4), **_ADAM_R3,
+        loss="relativistic", batch=32, kimg=400.0, g_lr=Cosine(32e-4, 4e-4), d_lr=Cosine(24e-4, 4e-4), **_ADAM_R3,
         gamma=Cosine(10.0, 1.0), penalty_every=4, augment=Cosine(0.1, 0.3),
     ),
     # The same with one stage more; meant to grow from an s64 checkpoint (--init-from). gamma goes with the pixels.
