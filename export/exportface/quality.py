@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from evalface.extractors.base import Extractor
 from evalface.frechet import Gaussian
-from exportface.to_onnx import IMAGES, LATENT
+from exportface.drawn import Drawn
 from genface.latents import latents
-from genface.providers import find_provider, open_session
 
 N = 2000
 SEED = 20_231_111
@@ -61,7 +60,7 @@ def cost(
         from evalface.extractors.lite0 import Lite0
 
         extractor = Lite0()
-    form, original = _Drawn(model), _Drawn(reference)
+    form, original = Drawn(model), Drawn(reference)
     z, others = (latents(seed, range(n), z_dim) for seed in (SEED, SEED + 1))
     pictures, expected = form.draw(z), original.draw(z)
     deltas = np.abs(pictures.astype(np.int16) - expected)
@@ -86,19 +85,6 @@ def speed_ratio(form: Callable[[], Any], reference: Callable[[], Any], rounds: i
     """
     form(), reference()  # warm up
     return statistics.median(_seconds(reference) / _seconds(form) for _ in range(rounds))
-
-
-class _Drawn:
-    """A graph in the session that genface opens."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        provider = find_provider("cpu")
-        self._session = open_session(model.SerializeToString(), provider)
-        self.block = provider.block
-
-    def draw(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
-        blocks = [z[start : start + self.block] for start in range(0, len(z), self.block)]
-        return np.concatenate([self._session.run([IMAGES], {LATENT: block})[0] for block in blocks])
 
 
 def _gaussian(pictures: NDArray[np.uint8], extractor: Extractor) -> Gaussian:

@@ -13,12 +13,13 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from exportface.drawn import Drawn
 from exportface.rewrites import with_plain_convolutions
 from exportface.to_fp16 import to_fp16
-from exportface.to_onnx import FLOATS, IMAGES, LATENT
+from exportface.to_onnx import FLOATS, LATENT
 from genface.errors import UserError
 from genface.latents import latents
-from genface.providers import find_provider, onnx_runtime, open_session
+from genface.providers import onnx_runtime
 
 MAX_MEAN_ERROR = 2.5
 """Largest mean difference from the fp32 pictures, in levels of 255."""
@@ -33,7 +34,7 @@ _CARRIERS = {"Concat", "DepthToSpace", "LeakyRelu", "Relu"}
 # Ranges are the means over small batches of their extremes: of larger ones, rare extremes would make the steps coarse
 # for all pictures, and of single pictures, too many numbers would be cut.
 _BATCH, _BATCHES = 4, 64
-_ERROR_IMAGES, _BLOCK = 64, 16
+_ERROR_IMAGES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,5 @@ def _layers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 
 
 def _draw(model: onnx.ModelProto, z: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Pictures as genface's default provider draws them, wide enough to be subtracted."""
-    session = open_session(model.SerializeToString(), find_provider("cpu"))
-    blocks = [session.run([IMAGES], {LATENT: z[at : at + _BLOCK]})[0] for at in range(0, len(z), _BLOCK)]
-    return np.concatenate(blocks).astype(np.int16)
+    """Pictures wide enough to be subtracted."""
+    return Drawn(model).draw(z).astype(np.int16)

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import onnx
 
 from evalface.files import sha256_of
-from exportface.export import CONFIG_KEY, PRECISION_KEY
+from exportface.export import CONFIG_KEY, PRECISION_KEY, Precision
 from exportface.figures import Row
 from exportface.forms import eager_form, one_thread, onnx_forms
 from exportface.parity import NUM_LATENTS, Parity, measure
@@ -23,7 +23,6 @@ from genface.model import Generator, GeneratorInfo
 
 # Fields of the record that the checkpoint does not know.
 _NOT_IN_CHECKPOINT = {"format_version", "licence", "parity"}
-_FILE_PRECISIONS = ("fp32", "fp16", "int8")
 # Stored and measured figures come from other machines and versions, whose sums have another order.
 _NOISE = 0.5
 
@@ -70,7 +69,7 @@ def verify(model: Path, checkpoint: Path, say: Callable[[str], None] = lambda li
     if card is None:
         raise UserError(f"{model}: was not exported by this project: it has no record of a checkpoint to compare with")
     precision = info.metadata.get(PRECISION_KEY, "fp32")
-    if precision not in _FILE_PRECISIONS:
+    if precision not in get_args(Precision):
         raise UserError(f"{model}: its metadata is damaged: {PRECISION_KEY} is {precision!r}; export it again")
     source = read_source(checkpoint)
     if source.sha256 != card.checkpoint_sha256:
@@ -85,13 +84,14 @@ def verify(model: Path, checkpoint: Path, say: Callable[[str], None] = lambda li
         if said != is_so:
             raise UserError(f"{model}: has {name} {said}, and the checkpoint that it names {is_so}: it was forged")
     graph = onnx.load(model)
+    seen = _precision_of(graph)
     if sha256_of(model) != info.sha256:
         raise UserError(f"{model}: was replaced while it was read; give the command again")
     say(f"comparing {model} with PyTorch on {NUM_LATENTS:,} latents")
     with one_thread():
         try:
             # By what the graph is: a claim in the metadata must not widen the tolerance.
-            sessions = onnx_forms(graph, precision=_precision_of(graph))
+            sessions = onnx_forms(graph, precision=seen)
             parity = measure(
                 eager_form(source.generator), sessions.forms, source.config.z_dim, refused=sessions.refused
             )
@@ -103,14 +103,14 @@ def verify(model: Path, checkpoint: Path, say: Callable[[str], None] = lambda li
         model_sha256=info.sha256,
         parity=parity,
         contradictions=(
-            *_false_precision(precision, _precision_of(graph)),
+            *_false_precision(precision, seen),
             *_false_facts(info, card, source),
             *_false_figures(card, parity),
         ),
     )
 
 
-def _precision_of(graph: onnx.ModelProto) -> str:
+def _precision_of(graph: onnx.ModelProto) -> Precision:
     if any(node.op_type == "QuantizeLinear" for node in graph.graph.node):
         return "int8"
     halves = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in graph.graph.initializer)

@@ -152,10 +152,10 @@ def document(model: Path, **manifest: Any) -> dict[str, Any]:
             "leave_one_out": one_nn,
             "leave_one_out_pixels": one_nn,
         },
-        "real": {"n": 1234, "path": "/home/me/secret/faces.zip", "preparation": Preparation(size=16).to_dict()},
-        "fake": {"n": 50, "path": "/home/me/secret/drawn.zip", "manifest": drawn},
+        "real": {"n": 1234, "path": "/photos/secret/faces.zip", "preparation": Preparation(size=16).to_dict()},
+        "fake": {"n": 50, "path": "/photos/secret/drawn.zip", "manifest": drawn},
         "extractor": {"title": "Some Net", "protocol": "a|b", "weights_sha256": "57" * 32, "precision": "float32"},
-        "notes": ["the folder /home/me/secret was read"],
+        "notes": ["the folder /photos/secret was read"],
         "versions": {"evalface": "0.1.0"},
     }
 
