@@ -86,13 +86,13 @@ release: install ## A folder ready to upload: every form of RUN's generator, par
 
 test: install lint typecheck test-inference ## Everything that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference $(ARGS)
-	$(BIN)/python -m pytest tests/inference/test_face_finder.py tests/inference/test_hub_source.py $(ARGS)
+	$(BIN)/python -m pytest tests/inference/test_face_finder.py tests/inference/test_hub_source.py tests/inference/test_film.py $(ARGS)
 
 test-inference: ## The inference room alone, in an environment that has no torch
 	test -x $(SLIM)/bin/python || $(PYTHON) -m venv $(SLIM)
-	$(SLIM)/bin/python -m pip install --disable-pip-version-check --quiet -c requirements.txt "./inference[cpu]" pytest pytest-timeout hypothesis scipy onnx
+	$(SLIM)/bin/python -m pip install --disable-pip-version-check --quiet -c requirements.txt "./inference[cpu]" pytest pytest-timeout pytest-xdist hypothesis scipy onnx
 	@if $(SLIM)/bin/python -c 'import torch' 2>/dev/null; then echo "torch is in $(SLIM)" >&2; exit 1; fi
-	$(SLIM)/bin/python -m pytest tests/inference $(ARGS)
+	$(SLIM)/bin/python -m pytest -n auto --dist worksteal tests/inference $(ARGS)
 
 web: ## Fetch onnxruntime-web for its tests, which need Node.js and are skipped without
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund

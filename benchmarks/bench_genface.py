@@ -1,11 +1,16 @@
 """How fast genface draws an archive, against what one would write without it: torch, and torchvision's save_image.
 
-    python benchmarks/bench_genface.py [--checkpoint runs/faces/checkpoint.pt] [--n 2000] [--rounds 5]
+    python benchmarks/bench_genface.py [--checkpoint runs/faces/checkpoint.pt] [--n 10000] [--rounds 5]
 
 Both sides draw the same number of pictures by the same weights and write them as PNG: genface by its command's code
-into a .zip; the other side in PyTorch, eager, float32, in batches of 64, one `save_image` per picture, into a folder.
-They take turns, and medians are compared. The checkpoint is exported first, with the parity check of exportface;
-without one, an s64 generator with fresh weights stands in, which costs the same to run. Its noise costs more to encode.
+into a .zip, on every provider and precision that this machine has, in lossless WebP too, and from the int8 file; the
+other side in PyTorch, eager, float32, in batches of 64, one `save_image` per picture, into a folder. They take turns,
+and medians are compared. The limit that genface is held against is the CPU time of the model alone and of encoding
+alone, spread over the cores. The checkpoint is exported first, with the parity check of exportface; without one, an s64
+generator with fresh weights stands in, which costs the same to run. Its noise costs more to encode.
+
+Then commands are run as a user runs them, for their peak memory by number of pictures and container, and for how long
+`--help` and a first picture take.
 
 The table for people goes to stderr; the last line on stdout is one JSON document.
 """
@@ -14,14 +19,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,15 +41,19 @@ from exportface.source import read_source
 from genface import Generator
 from genface.cores import usable_cores
 from genface.draw import DrawConfig, draw_archive
-from genface.encode import encode_png
+from genface.encode import PNG, PictureFormat, encode
 from genface.errors import UserError
 from genface.photos import Preparation
+from genface.provenance import origin
+from genface.providers import usable_providers
 from trainface.checkpoint import save as save_checkpoint
 from trainface.data.dataset import FaceSet
 from trainface.presets import preset
 from trainface.trainer import Trainer
 
 TORCH_BATCH = 64
+WEBP = PictureFormat(name="webp")
+GENFACE, TORCH, MODEL, ENCODING = "genface", "torch", "model alone", "encoding alone"
 
 
 def main() -> None:
@@ -50,37 +62,55 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         scratch = Path(folder)
         checkpoint = options.checkpoint or fresh_checkpoint(scratch / "checkpoint.pt")
-        export(checkpoint, scratch / "gen.onnx", licence="none: a benchmark's")
-        generator = Generator(scratch / "gen.onnx", provider=options.provider)
+        model = scratch / "gen.onnx"
+        export(checkpoint, model, licence="none: a benchmark's")
+        generator = Generator(model)
         network = read_source(checkpoint).generator
         pictures = generator.draw(seed=0, indices=range(min(n, 1024)))
         sides: dict[str, Callable[[], None]] = {
-            "genface": lambda: draw_with_genface(generator, n, scratch),
-            "torch": lambda: draw_with_torch(network, generator.info.z_dim, n, scratch),
-            "model alone": lambda: draw_only(generator, n),
-            "encoding alone": lambda: encode_only(pictures, n),
+            GENFACE: lambda: draw_with_genface(generator, n, scratch),
+            TORCH: lambda: draw_with_torch(network, generator.info.z_dim, n, scratch),
+            MODEL: lambda: draw_only(generator, n),
+            ENCODING: lambda: encode_only(pictures, n, generator.info.sha256),
+            "genface, webp": lambda: draw_with_genface(generator, n, scratch, WEBP),
         }
-        seconds = measure(sides, options.rounds)
+        for name, other in others(model, checkpoint, scratch):
+            sides[f"genface, {name}"] = lambda other=other: draw_with_genface(other, n, scratch)
+        seconds, cpu_seconds = measure(sides, options.rounds)
+        memory = peak_memory(model, n, scratch)
+        start = starting_times(model, scratch, options.rounds)
 
     rates = {name: n / statistics.median(times) for name, times in seconds.items()}
-    print(f"{'':16}{'images/s':>10}{'slowest':>10}{'fastest':>10}", file=sys.stderr)
+    print(f"{'':24}{'images/s':>10}{'slowest':>10}{'fastest':>10}{'to torch':>10}", file=sys.stderr)
+    to_torch = {name: ratio(seconds[TORCH], times) for name, times in seconds.items()}
     for name, times in seconds.items():
-        print(f"{name:16}{rates[name]:10,.0f}{n / max(times):10,.0f}{n / min(times):10,.0f}", file=sys.stderr)
-    ratio = statistics.median(b / a for a, b in zip(seconds["genface"], seconds["torch"], strict=True))
-    print(f"genface draws {ratio:.2f} times as fast as torch and save_image", file=sys.stderr)
+        print(
+            f"{name:24}{rates[name]:10,.0f}{n / max(times):10,.0f}{n / min(times):10,.0f}{to_torch[name]:10.2f}",
+            file=sys.stderr,
+        )
+    limit = [
+        (drawing + encoding) / usable_cores()
+        for drawing, encoding in zip(cpu_seconds[MODEL], cpu_seconds[ENCODING], strict=True)
+    ]
+    to_limit = ratio(seconds[GENFACE], limit)
+    print(f"genface takes {to_limit:.2f} times the limit: (CPU of model + CPU of encoding) / cores", file=sys.stderr)
+    for name, value in {**memory, **start}.items():
+        print(f"{name:40}{value:10,.1f}", file=sys.stderr)
     info = generator.info
     result = {
         "benchmark": "genface",
-        "images_per_second": {name.replace(" ", "_"): round(rate, 1) for name, rate in rates.items()},
-        "seconds": {name.replace(" ", "_"): [round(t, 4) for t in times] for name, times in seconds.items()},
-        "ratio_to_torch": round(ratio, 2),
+        "images_per_second": {name: round(rate, 1) for name, rate in rates.items()},
+        "ratio_to_torch": {name: round(value, 2) for name, value in to_torch.items()},
+        "ratio_to_limit": round(to_limit, 3),
+        "seconds": {name: [round(t, 4) for t in times] for name, times in seconds.items()},
+        "cpu_seconds": {name: [round(t, 4) for t in times] for name, times in cpu_seconds.items()},
+        "peak_memory_mib": memory,
+        "start_seconds": start,
         "n": n,
         "rounds": options.rounds,
         "model_sha256": info.sha256,
         "width": info.width,
         "height": info.height,
-        "provider": info.provider.name,
-        "precision": info.provider.precision,
         "cores": usable_cores(),
         "machine": platform.machine(),
     }
@@ -90,28 +120,45 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, help="a run's checkpoint.pt (default: fresh s64 weights)")
-    parser.add_argument("--n", type=int, default=2000, help="pictures per side and round (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=10_000, help="pictures per side and round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns that each side takes (default: %(default)s)")
-    parser.add_argument("--provider", default="cpu", help="genface's provider (default: %(default)s)")
     parser.add_argument("--scratch", type=Path, help="folder to write into (default: the system's temporary one)")
     return parser.parse_args()
 
 
-def measure(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side in each round; the sides take turns, so that a busy machine is busy for all of them."""
+def others(model: Path, checkpoint: Path, scratch: Path) -> list[tuple[str, Generator]]:
+    """The generator on every other provider and precision of this machine, and its int8 form on the default one."""
+    export(checkpoint, scratch / "gen8.onnx", licence="none: a benchmark's", precision="int8")
+    found = [("int8", Generator(scratch / "gen8.onnx"))]
+    for provider in usable_providers():
+        if (provider.name, provider.precision) != ("cpu", "fp32"):
+            generator = Generator(model, provider=provider.name, precision=provider.precision)  # type: ignore[arg-type]
+            found.append((f"{provider.name} {generator.info.provider.precision}", generator))
+    return found
+
+
+def measure(sides: dict[str, Callable[[], None]], rounds: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds and CPU seconds of each side in each round; they take turns, so a busy machine is busy for all."""
     for side in sides.values():
         side()  # warm up
     seconds: dict[str, list[float]] = {name: [] for name in sides}
+    cpu_seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             side()
             seconds[name].append(time.perf_counter() - start)
-    return seconds
+            cpu_seconds[name].append(time.process_time() - cpu_start)
+    return seconds, cpu_seconds
 
 
-def draw_with_genface(generator: Generator, n: int, scratch: Path) -> None:
-    draw_archive(generator, DrawConfig(n=n), scratch / "faces.zip", force=True)
+def ratio(above: list[float], below: list[float]) -> float:
+    """Median over the rounds of what one side took over what the other took."""
+    return statistics.median(a / b for a, b in zip(above, below, strict=True))
+
+
+def draw_with_genface(generator: Generator, n: int, scratch: Path, picture_format: PictureFormat = PNG) -> None:
+    draw_archive(generator, DrawConfig(n=n, picture_format=picture_format), scratch / "faces.zip", force=True)
 
 
 def draw_only(generator: Generator, n: int) -> None:
@@ -123,10 +170,51 @@ def draw_only(generator: Generator, n: int) -> None:
             pass
 
 
-def encode_only(pictures: np.ndarray, n: int) -> None:
+def encode_only(pictures: np.ndarray, n: int, model_sha256: str) -> None:
+    """Marked PNGs, without drawing and writing."""
+
+    def encode_job(indices: range) -> None:
+        for index in indices:
+            marks = origin(model_sha256=model_sha256, seed=0, index=index, truncation=None)
+            encode(pictures[index % len(pictures)], marks)
+
+    jobs = [range(start, min(start + 16, n)) for start in range(0, n, 16)]
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for _ in pool.map(lambda index: encode_png(pictures[index % len(pictures)], None), range(n)):
+        for _ in pool.map(encode_job, jobs):
             pass
+
+
+def peak_memory(model: Path, n: int, scratch: Path) -> dict[str, float]:
+    """MiB at most, of the command, by container and number of pictures."""
+    peaks = {}
+    for name in ("faces.zip", "faces.tar", "faces folder"):
+        for count in (n // 5, n):
+            arguments = ["--model", str(model), "--n", str(count), "--out", str(scratch / name), "--force"]
+            peaks[f"{count} to {name}"] = round(run_command(arguments)[1] / 1024, 1)
+    return peaks
+
+
+def starting_times(model: Path, scratch: Path, rounds: int) -> dict[str, float]:
+    """Median seconds from the command to its end, for the help and for one picture."""
+    one = ["--model", str(model), "--index", "0", "--out", str(scratch / "0.png"), "--force"]
+    commands = {"genface --help": ["--help"], "genface --index 0": one}
+    return {
+        name: round(statistics.median(run_command(arguments)[0] for _ in range(rounds)), 3)
+        for name, arguments in commands.items()
+    }
+
+
+def run_command(arguments: list[str]) -> tuple[float, int]:
+    """Run genface as a user does; gives its seconds and its peak resident memory in KiB."""
+    start = time.perf_counter()
+    process: Any = subprocess.Popen(
+        [sys.executable, "-m", "genface", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise UserError(f"genface {' '.join(arguments)} ended with exit code {process.returncode}")
+    return time.perf_counter() - start, usage.ru_maxrss
 
 
 def fresh_checkpoint(path: Path) -> Path:

@@ -1,132 +1,209 @@
-"""The command `genface`: draw an archive of faces from one ONNX file, and tell what is in such a file."""
+"""The command `genface`: draw an archive of faces from one ONNX file, and what goes with it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from genface import cli_archives, cli_info, cli_pictures
 from genface.commands import new_app, run_app
-from genface.providers import Precision
+from genface.errors import UserError
+from genface.options import (
+    Arithmetic,
+    Force,
+    Inputs,
+    LatentName,
+    Model,
+    OutputName,
+    ProviderName,
+    Range,
+    Seed,
+    Truncation,
+    ZDim,
+    open_generator,
+)
 
 if TYPE_CHECKING:
-    from genface.model import GeneratorInfo
+    from genface.draw import DrawConfig
+    from genface.model import Generator
+
+DEFAULT_N = 10_000
 
 app = new_app("Draw faces from one ONNX file.")
-
-Model = Annotated[Path, typer.Option("--model", help="The generator: an ONNX file made by exportface.")]
-ProviderName = Annotated[
-    str, typer.Option("--provider", help="What runs it: cpu, openvino, cuda, or another that ONNX Runtime has here.")
-]
-Arithmetic = Annotated[
-    Precision, typer.Option("--precision", help="Its arithmetic; bf16 by openvino alone, if at all.")
-]
 
 
 @app.command()
 def draw(
     model: Model,
-    n: Annotated[int, typer.Option("--n", help="How many images.")] = 10_000,
-    out: Annotated[
-        Path, typer.Option("--out", help="The archive: a .zip, or a folder when it does not end in .zip.")
-    ] = Path("faces.zip"),
-    seed: Annotated[int, typer.Option("--seed", help="Image i of a seed is always the same image.")] = 0,
-    truncation: Annotated[
-        float | None,
-        typer.Option("--truncation", help="Cut the latents at plus and minus this value: more typical, less varied."),
+    n: Annotated[
+        int | None, typer.Option("--n", help=f"How many images; {DEFAULT_N:,}, or all --latents, unless given.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The archive: a .zip, a .tar, or else a folder; faces.zip unless given."),
+    ] = None,
+    seed: Seed = 0,
+    truncation: Truncation = None,
+    latents: Annotated[
+        Path | None, typer.Option("--latents", help="An .npy file of latents instead of a seed; image i is its row i.")
+    ] = None,
+    index: Annotated[
+        int | None, typer.Option("--index", help="Draw this one image of the archive again, into a file of its own.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Draw part K of N only; genface merge joins them.")
+    ] = None,
+    image_format: Annotated[
+        Literal["png", "webp", "jpeg"], typer.Option("--format", help="Of the images; webp is lossless.")
+    ] = "png",
+    level: Annotated[
+        int | None, typer.Option("--level", help="Effort of png (0 to 9) or webp (0 to 6); a fast one unless given.")
+    ] = None,
+    quality: Annotated[int | None, typer.Option("--quality", help="Of jpeg, 1 to 100; 95 unless given.")] = None,
     batch: Annotated[
         int | None,
-        typer.Option("--batch", help="Images that a worker draws at a time; changes memory and speed, never an image."),
+        typer.Option("--batch", help="Images that a thread draws at a time; changes memory and speed, never an image."),
     ] = None,
-    provider: ProviderName = "cpu",
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Threads side by side; one per usable core unless given.")
+    ] = None,
+    provider: ProviderName = "auto",
     precision: Arithmetic = "fp32",
-    force: Annotated[bool, typer.Option("--force", help="Replace the archive if it exists.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Finish an archive that was stopped on the way.")] = False,
+    force: Force = False,
     no_mark: Annotated[
         bool, typer.Option("--no-mark", help="Leave out the marks that tell that an image is machine-made.")
     ] = False,
+    inputs: Inputs = None,
+    latent: LatentName = None,
+    z_dim: ZDim = None,
+    output: OutputName = None,
+    value_range: Range = None,
 ) -> None:
     """Draw an archive of faces."""
-    from genface.draw import DrawConfig, draw_archive
-    from genface.model import Generator
+    from genface.draw import DrawConfig
+    from genface.encode import PictureFormat
+
+    if threads is not None and threads < 1:
+        raise UserError(f"threads must be at least 1, not {threads}")
+    if index is not None and (resume or shard):
+        raise UserError("--index draws one image; --resume and --shard belong to an archive")
+    picture_format = PictureFormat(name=image_format, level=level, quality=quality)
+    # One image may be of any index that a latent can have, unless it is said how many there are.
+    count = n if n is not None else DEFAULT_N if index is None else max(DEFAULT_N, index + 1)
+    config = DrawConfig(
+        n=count,
+        seed=seed,
+        truncation=truncation,
+        shard=_shard(shard),
+        batch=batch,
+        picture_format=picture_format,
+        mark=not no_mark,
+    )
+    target = out or Path("faces.zip" if index is None else f"{max(0, index):06d}.{picture_format.ending}")
+    _check_target(target, one=index is not None, force=force, resume=resume)
+    generator = open_generator(model, provider, precision, inputs, latent, output, value_range, z_dim)
+    cli_info.tell_passed_over(generator)
+    if latents is not None:
+        config = _with_latents(config, latents, n, generator.info.z_dim)
+    if index is None:
+        _draw_archive(generator, config, target, force=force, resume=resume, threads=threads)
+    else:
+        _draw_one(generator, config, index, target, force=force)
+
+
+def _draw_archive(
+    generator: Generator, config: DrawConfig, out: Path, *, force: bool, resume: bool, threads: int | None
+) -> None:
+    from genface.archive import unfinished_path
+    from genface.draw import draw_archive
     from genface.progress import Progress
 
-    config = DrawConfig(n=n, seed=seed, truncation=truncation, batch=batch, mark=not no_mark)
-    generator = Generator(model, provider=provider, precision=precision)
-    progress = Progress(n)
+    progress = Progress(len(config.indices))
     try:
-        draw_archive(generator, config, out, force=force, progress=progress)
+        drawn = draw_archive(
+            generator,
+            config,
+            out,
+            force=force,
+            resume=resume,
+            workers=threads,
+            found=progress.start_at,
+            progress=progress,
+        )
+    except KeyboardInterrupt:
+        if unfinished_path(out).exists():
+            print(f"what was drawn is kept in {unfinished_path(out)}; --resume goes on from there", file=sys.stderr)
+        raise
     finally:
         progress.finish()
-    info = generator.info
+    info, total = generator.info, len(config.indices)
+    pictures = f"{total:,} images of {info.width}x{info.height} px, {_source(config)}"
+    if not drawn:
+        print(f"{out}: {pictures}, complete already")
+        return
+    some = "" if drawn == total else f"{drawn:,} of them drawn now, "
     print(
-        f"{out}: {n:,} images of {info.width}x{info.height} px, seed {seed},"
-        f" {progress.images_per_second:,.0f} images/s ({progress.seconds:.1f} s, {_runs_on(info, precision)})"
+        f"{out}: {pictures}, {some}{progress.images_per_second:,.0f} images/s"
+        f" ({progress.seconds:.1f} s, {cli_info.runs_on(info)})"
     )
 
 
-@app.command()
-def info(
-    model: Model,
-    provider: ProviderName = "cpu",
-    precision: Arithmetic = "fp32",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Tell what a generator file takes, gives and says about itself."""
-    from genface.model import Generator
+def _draw_one(generator: Generator, config: DrawConfig, index: int, out: Path, *, force: bool) -> None:
+    from genface.draw import draw_one
+    from genface.new_file import new_file
 
-    about = Generator(model, provider=provider, precision=precision).info
-    facts = _facts(about)
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    print(f"{about.path}: {about.size_bytes:,} bytes, runs on {about.provider.name} in {about.provider.precision}")
-    for port in ("input", "output"):
-        print(f"  {port:17} {facts[port]['name']}: {facts[port]['type']} {facts[port]['shape']}")
-    print(f"  {'value range':17} {about.value_range}{' (measured)' if about.contract.is_float else ''}")
-    print(f"  {'sha256':17} {about.sha256}")
-    if about.card is None:
-        print("  not exported by exportface: no preparation, data set or licence is known")
-    for name, value in (vars(about.card) if about.card else about.metadata).items():
-        print(f"  {name.replace('_', ' '):17} {value}")
+    picture = draw_one(generator, config, index)
+    with new_file(out, force=force) as path:
+        path.write_bytes(picture)
+    info = generator.info
+    print(f"{out}: image {index} of {_source(config)}, {info.width}x{info.height} px ({cli_info.runs_on(info)})")
 
 
-def _runs_on(about: GeneratorInfo, asked: Precision) -> str:
-    """The provider, and its precision where another than the default was asked for."""
-    name, precision = about.provider.name, about.provider.precision
-    if asked == "fp32":
-        return name
-    return f"{name} in {precision}" + ("" if precision == asked else f", for it does not run this graph in {asked}")
+def _with_latents(config: DrawConfig, path: Path, n: int | None, z_dim: int) -> DrawConfig:
+    """Draw the latents of a file, the first `n` of them if `n` is given."""
+    from genface.latents_file import read_latents
+
+    if config.seed:
+        raise UserError("--latents takes the place of --seed: leave one of them out")
+    rows = read_latents(path, z_dim)[:n]
+    return replace(config, latents=rows, n=n or len(rows))
 
 
-def _facts(about: GeneratorInfo) -> dict[str, Any]:
-    contract = about.contract
-    sides = (about.height, about.width)
-    picture = (*sides, 3) if contract.layout == "NHWC" else (3, *sides)
-    card = about.card
-    return {
-        "file": str(about.path),
-        "size_bytes": about.size_bytes,
-        "sha256": about.sha256,
-        "provider": about.provider.name,
-        "precision": about.provider.precision,
-        "input": {"name": contract.input_name, "type": "float32", "shape": _shape(contract.latent_shape)},
-        "output": {
-            "name": contract.output_name,
-            "type": "float" if contract.is_float else "uint8",
-            "shape": _shape(picture),
-            "range": about.value_range,
-        },
-        "card": None if card is None else asdict(card),
-        "metadata": about.metadata,
-    }
+def _check_target(out: Path, *, one: bool, force: bool, resume: bool) -> None:
+    """Refuse a name that cannot be written to, before the model is opened."""
+    if one:
+        from genface.new_file import check_new_file
+
+        check_new_file(out, force=force)
+    else:
+        from genface.archive import check_free
+
+        check_free(out, force=force, resume=resume)
 
 
-def _shape(tail: tuple[int, ...]) -> str:
-    return "[" + ", ".join(["N", *map(str, tail)]) + "]"
+def _source(config: DrawConfig) -> str:
+    part = "" if config.shard is None else f", shard {config.shard[0]}/{config.shard[1]}"
+    return ("given latents" if config.latents is not None else f"seed {config.seed}") + part
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    """Read `K/N`. Raises UserError for what is none."""
+    if text is None:
+        return None
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isascii() and part.isdecimal() and parts.isascii() and parts.isdecimal()):
+        raise UserError(f"--shard takes K/N, e.g. 1/3 for the first of three parts, not {text!r}")
+    return int(part), int(parts)
+
+
+cli_pictures.register(app)
+cli_archives.register(app)
+cli_info.register(app)
 
 
 def main() -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 from functools import cache
 from threading import Lock
@@ -20,10 +21,20 @@ _TYPES = {"fp32": "f32", "bf16": "bf16"}
 _LOCK = Lock()
 
 
+class NotServedError(UserError):
+    """The plugin is there, but this machine's processor is another maker's: nothing that could be mended."""
+
+
+def is_installed() -> bool:
+    """Whether the plugin is there, fit for this machine or not."""
+    return importlib.util.find_spec(_PLUGIN) is not None
+
+
 def cpu_device(runtime: Any) -> Any:
     """The plugin's CPU, an `OrtEpDevice` of the module onnxruntime, which is given so that it is imported but once.
 
-    Raises UserError when the plugin is missing, does not fit the runtime, or does not serve this machine's processor.
+    Raises UserError when the plugin is missing or does not fit the runtime, NotServedError when it does not serve this
+    machine's processor.
     """
     if not hasattr(runtime, "register_execution_provider_library"):
         raise UserError(f"onnxruntime {runtime.__version__} has no plugins; OpenVINO's needs 1.23 or newer: update it")
@@ -33,7 +44,9 @@ def cpu_device(runtime: Any) -> Any:
             _register(runtime)
             found = _find(runtime)
     if found is None:
-        raise UserError("the OpenVINO plugin offers no CPU here: it serves Intel's processors alone; take provider cpu")
+        raise NotServedError(
+            "the OpenVINO plugin offers no CPU here: it serves Intel's processors alone; take provider cpu"
+        )
     return found
 
 

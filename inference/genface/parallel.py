@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ _AHEAD_PER_WORKER = 8
 
 def ordered_map(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, thread_name: str
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`function` of every item, in their order, by `workers` threads.
 
     At most 8 results a worker wait to be read: 70,000 photos must not wait decoded in memory. What has not begun is

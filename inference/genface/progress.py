@@ -20,7 +20,12 @@ class Progress:
         self._clock = clock
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._start = self._told = clock()
-        self._done = 0
+        self._done = self._found = 0
+
+    def start_at(self, found: int) -> None:
+        """Leave images that were there before out of the speed, and start the clock anew."""
+        self._done = self._found = found
+        self._start = self._told = self._clock()
 
     def __call__(self, done: int) -> None:
         self._done = done
@@ -37,7 +42,7 @@ class Progress:
     @property
     def images_per_second(self) -> float:
         """Mean speed so far."""
-        return self._done / max(self.seconds, 1e-9)
+        return (self._done - self._found) / max(self.seconds, 1e-9)
 
     def finish(self) -> None:
         """Take the line away from a terminal."""
@@ -46,7 +51,7 @@ class Progress:
             sys.stderr.flush()
 
     def _tell(self, now: float) -> None:
-        rate = self._done / max(now - self._start, 1e-9)
+        rate = (self._done - self._found) / max(now - self._start, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
         line = f"{self._done:,} of {self._total:,} images, {rate:,.0f} images/s, {_clock_time(left)} left"
         sys.stderr.write(f"\r\x1b[K{line}" if self._terminal else f"{line}\n")

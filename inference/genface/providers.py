@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from genface import openvino
+from genface import nvidia, openvino
 from genface.errors import UserError
+from genface.runtime_errors import first_line, is_out_of_memory
 
 Precision = Literal["fp32", "bf16"]
 """Arithmetic that may be asked for."""
 
+AUTO = "auto"
+"""In place of a provider's name: the best that is installed, starts here and takes the graph."""
+
 _SUFFIX = "ExecutionProvider"
+_BEST_FIRST = ("cuda", "openvino", "cpu")
 # Azure's provider calls a remote service and leaves every ordinary graph to the CPU. OpenVINO is taken as the plugin,
 # which tells what it can; builds of ONNX Runtime that have it inside do not, and the plugin, once it is registered, is
 # listed with a second name for choosing devices by itself.
@@ -39,6 +44,8 @@ class Provider:
     """Arithmetic that the options below ask for; what a `Generator` tells of itself is what its graph was run in."""
     concurrent: bool
     """Whether several threads may run one session at the same time."""
+    bound: bool = False
+    """Whether inputs and outputs are bound to the session, which saves a copy where they lie on another device."""
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Provider options."""
     device: Any = None
@@ -50,16 +57,28 @@ class Provider:
         return {} if self.device is None else {openvino.DISTRIBUTION: self.device.ep_metadata["version"]}
 
 
+_CPU = "CPUExecutionProvider"
 # 16 pictures keep a 64 px generator's activations in a core's cache; a GPU needs more to be busy.
 _TUNED = {
-    "cpu": Provider(name="cpu", full_name="CPUExecutionProvider", block=16, precision="fp32", concurrent=True),
+    "cpu": Provider(name="cpu", full_name=_CPU, block=16, precision="fp32", concurrent=True),
     "cuda": Provider(
         name="cuda",
-        full_name="CUDAExecutionProvider",
+        full_name=nvidia.CUDA,
         block=64,
         precision="fp32",
         concurrent=False,
-        options=MappingProxyType({"use_tf32": "0"}),
+        bound=True,
+        options=nvidia.CUDA_OPTIONS,
+    ),
+    "tensorrt": Provider(
+        name="tensorrt",
+        full_name=nvidia.TENSORRT,
+        block=64,
+        # ONNX Runtime has no switch for TensorRT's TF32, which is on.
+        precision="fp32 or tf32",
+        concurrent=False,
+        bound=True,
+        options=nvidia.TENSORRT_OPTIONS,
     ),
 }
 _HOW_TO_GET = {
@@ -95,13 +114,31 @@ def available_providers() -> list[str]:
 
 
 def usable_providers() -> list[Provider]:
-    """Every provider in every precision that genface has settings for, as far as the installed runtime offers it."""
+    """Every provider in every precision that can be asked for, as far as the installed runtime offers it.
+
+    Without those that choose their arithmetic themselves.
+    """
     found = []
     for name in (*_TUNED, "openvino"):
         for precision in get_args(Precision):
             with suppress(UserError):
                 found.append(find_provider(name, precision))
-    return found
+    return [provider for provider in found if provider.precision in get_args(Precision)]
+
+
+def names_to_try(name: str) -> list[str]:
+    """The providers that `name` stands for, in the order to try them: itself, or for `auto` what is there."""
+    if name.lower() != AUTO:
+        return [name]
+    there = {*_built_in(), *(["openvino"] if openvino.is_installed() else [])}
+    try:
+        if "openvino" in there:
+            openvino.cpu_device(onnx_runtime())
+    except openvino.NotServedError:
+        there.remove("openvino")
+    except UserError:
+        pass  # told when it is tried
+    return [best for best in _BEST_FIRST if best in there]
 
 
 def find_provider(name: str, precision: Precision = "fp32") -> Provider:
@@ -133,28 +170,35 @@ def find_provider(name: str, precision: Precision = "fp32") -> Provider:
 def open_session(graph: bytes, provider: Provider) -> Any:
     """Open an `onnxruntime.InferenceSession` of one thread per run, so that its arithmetic has one order.
 
-    Raises UserError when ONNX Runtime refuses the graph, and ProviderError when it would run it elsewhere than asked.
+    Raises UserError when ONNX Runtime refuses the graph, and ProviderError when it would run it elsewhere than asked,
+    as a whole or by a node whose result could differ there.
     """
     runtime = onnx_runtime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong arrives as an exception; a log line beside it would say it twice
-    built_in = {"providers": [(provider.full_name, dict(provider.options))]}
-    if provider.device is not None:
+    if provider.device is None:
+        built_in = {"providers": nvidia.provider_stack(provider.full_name, provider.options, graph)}
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    else:
+        built_in = {}
         options.add_provider_for_devices([provider.device], dict(provider.options))
         # A node that the plugin does not know would run on the default provider, in another arithmetic.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        built_in = {}
     try:
         session = runtime.InferenceSession(graph, options, **built_in)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise UserError(f"out of memory while loading it on {provider.name} ({first_line(error)})") from error
         raise UserError(f"ONNX Runtime cannot load it on {provider.name} ({first_line(error)})") from error
     chosen = session.get_providers()[0]
     if chosen != provider.full_name:
         raise ProviderError(
             f"provider {provider.name!r} cannot start on this machine (ONNX Runtime fell back to {chosen})"
         )
+    if built_in and chosen != _CPU and (strays := nvidia.strays(session)):
+        raise ProviderError(f"provider {provider.name!r} leaves {', '.join(strays)} of this graph to the CPU; take cpu")
     return session
 
 
@@ -178,11 +222,3 @@ def _openvino(precision: Precision) -> Provider:
         options=MappingProxyType(openvino.options_for(precision)),
         device=device,
     )
-
-
-def first_line(error: Exception) -> str:
-    """The reason inside one of ONNX Runtime's exceptions, without its code and its stack trace."""
-    lines = (str(error).strip() or type(error).__name__).splitlines()
-    # OpenVINO begins with the places in its source that the exception went through.
-    line = next((line for line in lines if "Exception from src/" not in line), lines[0])
-    return line.rsplit("] : ", 1)[-1][:300]

@@ -8,6 +8,7 @@ Its weights are random, so its pictures are blotches; their standard deviation i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,11 @@ FORMS = {
     "float 0 to 255": ([("Mul", "half"), ("Add", "half")], TensorProto.FLOAT, [3, SIZE, SIZE]),
     "float flat": ([("Mul", "flat")], TensorProto.FLOAT, [3, SIZE, SIZE]),
     "float gray": ([("Gray",)], TensorProto.FLOAT, [1, SIZE, SIZE]),
+    "float gray NHWC": ([("Gray",), ("NHWC",)], TensorProto.FLOAT, [SIZE, SIZE, 1]),
+    "float NHWC": ([("NHWC",)], TensorProto.FLOAT, [SIZE, SIZE, 3]),
+    "float wide": ([("Wide",)], TensorProto.FLOAT, [3, SIZE, 2 * SIZE]),
+    "float four": ([("Four",)], TensorProto.FLOAT, [4, SIZE, SIZE]),
+    "half": ([("Half",)], TensorProto.FLOAT16, [3, SIZE, SIZE]),
 }
 
 
@@ -53,7 +59,19 @@ def build(
     extra_input: bool = False,
     extra_output: bool = False,
     latent_type: int = TensorProto.FLOAT,
+    scalars: Mapping[str, tuple[int, Sequence[int | str]]] | None = None,
+    defaults: Mapping[str, float] | None = None,
+    second_latent: bool = False,
+    second_pictures: bool = False,
+    pooled: bool = False,
+    open_output: bool = False,
 ) -> onnx.ModelProto:
+    """A variant of the tiny generator.
+
+    `scalars`, name to type and shape, are added to the latent's numbers; those in `defaults` may be left out.
+    `second_latent` is an input `w` like z, added too; `second_pictures` an output `mask` of gray pictures. A `pooled`
+    latent counts by its mean alone, so any length will do. An `open_output` declares no sides.
+    """
     rng = np.random.default_rng(0)
     tensors = {
         "linear": rng.normal(size=(Z_DIM, 128)) / np.sqrt(Z_DIM),
@@ -62,8 +80,15 @@ def build(
         "unit": np.array(0.5),
         "flat": np.array(0.01),
     }
-    weights = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()]
     shapes = {"flat_shape": [-1, Z_DIM], "square_shape": [-1, 8, 4, 4], "channel": [0]}
+    if form == "float four":
+        shapes["fourth"] = [0, 0, 0, 0, 0, 1, 0, 0]
+    if scalars:
+        shapes["column"] = [-1, 1]
+    if pooled:
+        shapes["one"] = [1]
+        tensors["ones"] = np.ones((1, Z_DIM))
+    weights = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()]
     weights += [numpy_helper.from_array(np.array(shape, dtype=np.int64), name) for name, shape in shapes.items()]
     chain: list[tuple[str, ...]] = [("Flatten",), ("MatMul", "linear"), ("Square",), ("Up", "up"), ("Tanh",)]
     layers, picture_type, picture_tail = FORMS[form]
@@ -74,16 +99,40 @@ def build(
     if extra_input:
         nodes.append(helper.make_node("Add", [value, "psi"], ["shifted"]))
         value = "shifted"
+    if second_latent:
+        nodes.append(helper.make_node("Add", [value, "w"], ["with_w"]))
+        value = "with_w"
+    if pooled:
+        nodes.append(helper.make_node("ReduceMean", [value, "one"], ["mean"], keepdims=1))
+        nodes.append(helper.make_node("Mul", ["mean", "ones"], ["pooled"]))
+        value = "pooled"
+    for name in scalars or {}:
+        nodes.append(helper.make_node("Cast", [name], [f"{name}32"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Reshape", [f"{name}32", "column"], [f"{name}_column"]))
+        nodes.append(helper.make_node("Add", [value, f"{name}_column"], [f"with_{name}"]))
+        value = f"with_{name}"
     for position, (kind, *operands) in enumerate([*chain, *layers]):
         result = "images" if position + 1 == len(chain) + len(layers) else f"h{position}"
         nodes.append(_node(kind, value, operands, result))
         value = result
     inputs = [helper.make_tensor_value_info("z", latent_type, [batch, *latent_tail])]
-    outputs = [helper.make_tensor_value_info("images", picture_type, [batch, *picture_tail])]
+    sides = ["n", "a", "b", "c"] if open_output else [batch, *picture_tail]
+    outputs = [helper.make_tensor_value_info("images", picture_type, sides)]
     if extra_input:
         inputs.append(helper.make_tensor_value_info("psi", TensorProto.FLOAT, []))
     if extra_output:
         outputs.append(helper.make_tensor_value_info("h1", TensorProto.FLOAT, [batch, 128]))
+    if second_latent:
+        inputs.append(helper.make_tensor_value_info("w", latent_type, [batch, *latent_tail]))
+    if second_pictures:
+        tanh = f"h{len(chain) - 1}" if layers else "images"
+        nodes.append(helper.make_node("Gather", [tanh, "channel"], ["mask"], axis=1))
+        outputs.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [batch, 1, SIZE, SIZE]))
+    for name, (kind, shape) in (scalars or {}).items():
+        inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        if name in (defaults or {}):
+            value = np.full(shape, defaults[name], dtype=helper.tensor_dtype_to_np_dtype(kind))
+            weights.append(numpy_helper.from_array(value, name))
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     if card is not None:
@@ -107,6 +156,12 @@ def _node(kind: str, value: str, operands: list[str], result: str) -> onnx.NodeP
             return make("Cast", [value], [result], to=TensorProto.UINT8)
         case "Gray":
             return make("Gather", [value, "channel"], [result], axis=1)
+        case "Half":
+            return make("Cast", [value], [result], to=TensorProto.FLOAT16)
+        case "Wide":
+            return make("Concat", [value, value], [result], axis=3)
+        case "Four":
+            return make("Pad", [value, "fourth"], [result])
         case _:
             return make(kind, [value, *operands], [result])
 

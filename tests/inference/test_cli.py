@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,27 @@ def test_force_replaces(run: Run, tiny: Path, tmp_path: Path) -> None:
         (["--batch", 0], "batch must be"),
         (["--provider", "abacus"], "no provider 'abacus'"),
         (["--out", "nowhere/faces.zip"], "nowhere does not exist"),
-        (["--out", "faces.tar"], "faces.tar: archives are"),
+        (["--out", "faces.tar.gz"], "faces.tar.gz: archives are"),
+        (["--threads", 0], "threads must be"),
+        (["--shard", "4/3"], "shard 4/3 is out of range"),
+        (["--shard", "1/3/5"], "--shard takes K/N"),
+        (["--shard", "²/3"], "--shard takes K/N"),
+        (["--n", 3, "--shard", "1/4"], "shard 1/4 is out of range"),
+        (["--index", -1], "index must be"),
+        (["--index", 2**63], "2^63 - 1"),
+        (["--n", 3, "--index", 3], "index must be from 0 to 2, not 3"),
+        (["--index", 3, "--resume"], "--index draws one image"),
+        (["--format", "gif"], "'--format'"),
+        (["--level", 10], "png takes a level from 0 to 9, not 10"),
+        (["--quality", 50], "png has no quality"),
+        (["--format", "jpeg", "--quality", 0], "jpeg takes a quality from 1 to 100"),
+        (["--latents", "missing.npy"], "missing.npy"),
+        (["--input", "psi"], "--input takes NAME=VALUE"),
+        (["--input", "psi=1", "--input", "psi=2"], "gives 'psi' twice"),
+        (["--input", "psi=1"], "psi"),
+        (["--latent", "x"], "x"),
+        (["--output", "x"], "x"),
+        (["--range", "1:2"], "1:2"),
         (["--model", "missing.onnx"], "missing.onnx: no such file"),
         (["--colour", "red"], "No such option"),
         (["stray"], "unexpected extra argument"),
@@ -85,6 +106,80 @@ def test_a_mistake_is_one_line(
     assert stderr.count("\n") == 1
     assert message in stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_image_again(run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("--model", tiny, "--n", 40, "--seed", 3, "--out", "faces")[0] == 0
+    code, stdout, stderr = run("--model", tiny, "--seed", 3, "--index", 17)
+    assert (code, stdout, stderr) == (0, "000017.png: image 17 of seed 3, 16x16 px (cpu)\n", "")
+    assert Path("000017.png").read_bytes() == Path("faces/000017.png").read_bytes()
+    assert "exists already" in run("--model", tiny, "--index", 17)[2]
+    assert run("--model", tiny, "--index", 1_234_567, "--format", "webp")[0] == 0
+    assert Path("1234567.webp").is_file()
+
+
+def test_shards_and_merge(run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("--model", tiny, "--n", 20, "--out", "whole.tar")[0] == 0
+    for part in (1, 2, 3):
+        code, stdout, _ = run("--model", tiny, "--n", 20, "--shard", f"{part}/3", "--out", f"{part}.zip")
+        assert code == 0
+        assert f"seed 0, shard {part}/3" in stdout
+    assert run("merge", "3.zip", "1.zip", "--out", "faces.tar")[2].endswith(
+        "2 of 3 shards were given; shard 2 is missing\n"
+    )
+    assert run("merge", "3.zip", "1.zip", "2.zip", "--out", "faces.tar")[:2] == (
+        0,
+        "faces.tar: 20 images, merged from 3 parts\n",
+    )
+    assert Path("faces.tar").read_bytes() == Path("whole.tar").read_bytes()
+
+
+def test_resume_finishes_what_is_there(run: Run, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genface import draw
+
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--model", tiny, "--n", 20, "--out", "faces"]
+    encode, count = draw.encode, 0
+
+    def stop_at_the_tenth(*given: Any) -> bytes:
+        nonlocal count
+        count += 1
+        if count > 10:
+            raise KeyboardInterrupt
+        return encode(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(draw, "encode", stop_at_the_tenth)
+        code, _, stderr = run(*arguments, "--batch", 1, "--threads", 1)
+    assert code == 130
+    assert not Path("faces").exists()
+    kept = sum(1 for _ in Path(".faces.part").glob("*.png")) if Path(".faces.part").exists() else 0
+    if kept:
+        assert "--resume goes on from there" in stderr
+        assert "was begun already" in run(*arguments)[2]
+    code, stdout, stderr = run(*arguments, "--resume")
+    assert (code, stderr) == (0, "")
+    assert ("of them drawn now" in stdout) == bool(kept)
+    assert "complete already" in run(*arguments, "--resume")[1]
+    assert "seed 0 there, 1 wanted" in run(*arguments, "--resume", "--seed", 1)[2]
+
+
+def test_verify(run: Run, tiny: Path, tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    assert run("--model", tiny, "--n", 20, "--out", faces)[0] == 0
+    code, stdout, _ = run("verify", faces, "--model", tiny, "--sample", 5)
+    assert code == 0
+    assert "5 with the same bytes" in stdout
+    (faces / "000003.png").write_bytes((faces / "000004.png").read_bytes())
+    code, stdout, _ = run("verify", faces, "--model", tiny, "--sample", 20, "--json")
+    assert code == 1
+    assert json.loads(stdout)["different"] == ["000003.png"]
+    (faces / "000003.png").unlink()
+    code, stdout, stderr = run("verify", faces, "--model", tiny)
+    assert (code, stdout) == (2, "")
+    assert "000003.png" in stderr
 
 
 def test_the_model_is_required(run: Run) -> None:
@@ -114,7 +209,7 @@ def test_info_about_a_stranger(run: Run, save_variant: Callable[..., Path]) -> N
     path = save_variant("float 0 to 1", card=None)
     code, stdout, _ = run("info", "--model", path)
     assert code == 0
-    assert "images: float [N, 3, 16, 16]" in stdout
+    assert "images: float32 [N, 3, 16, 16]" in stdout
     assert "0 to 1 (measured)" in stdout
     assert "not exported by exportface" in stdout
     assert json.loads(run("info", "--model", path, "--json")[1])["card"] is None
@@ -139,19 +234,22 @@ def test_drawing_never_imports_torch(tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["faces.zip", "faces"])
-def test_a_stopped_command_leaves_nothing(tiny: Path, tmp_path: Path, sent: signal.Signals, name: str) -> None:
+def test_a_stopped_command_says_how_to_go_on(tiny: Path, tmp_path: Path, sent: signal.Signals, name: str) -> None:
     command = [sys.executable, "-m", "genface", "--model", str(tiny), "--n", "100000000", "--out", name]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
         while not any(tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert [entry.suffix for entry in tmp_path.iterdir()] == [".part"]
+        assert [entry.name for entry in tmp_path.iterdir()] == [f".{name}.part"]
         time.sleep(0.2)
         process.send_signal(sent)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert stderr.splitlines()[-1] == "genface: stopped"
-    assert list(tmp_path.iterdir()) == []
+    assert stderr.splitlines()[-2:] == [
+        f"what was drawn is kept in .{name}.part; --resume goes on from there",
+        "genface: stopped",
+    ]
+    assert [entry.name for entry in tmp_path.iterdir()] == [f".{name}.part"]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")

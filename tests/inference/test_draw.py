@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from genface.archive import open_archive
+from genface.archive import KIND, open_archive
 from genface.draw import DrawConfig, draw_archive
 from genface.errors import UserError
 from genface.model import Generator
@@ -124,7 +124,7 @@ def test_no_mark_leaves_nothing_but_pixels(generator: Generator, tmp_path: Path)
 def test_progress_counts_pictures(generator: Generator, tmp_path: Path) -> None:
     told: list[int] = []
     draw_archive(generator, DrawConfig(n=50), tmp_path / "faces.zip", progress=told.append)
-    assert told == [16, 32, 48, 50]
+    assert told == list(range(1, 51))
 
 
 @pytest.mark.parametrize(
@@ -150,31 +150,44 @@ class Breaking:
         self._generator, self._error, self._left = generator, error, after
         self._lock = threading.Lock()
 
-    def draw(self, **arguments: Any) -> NDArray[np.uint8]:
+    def from_latents(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
         with self._lock:
             self._left -= 1
             if self._left < 0:
                 raise self._error
-        return self._generator.draw(**arguments)
+        return self._generator.from_latents(z)
 
 
-@pytest.mark.parametrize("name", ["faces.zip", "faces"])
+@pytest.mark.parametrize("name", ["faces.zip", "faces.tar", "faces"])
 @pytest.mark.parametrize("error", [UserError("out of luck"), KeyboardInterrupt(), MemoryError()])
-def test_nothing_is_left_behind(generator: Generator, tmp_path: Path, name: str, error: BaseException) -> None:
+def test_what_was_drawn_is_kept_and_taken_up(
+    generator: Generator, tmp_path: Path, name: str, error: BaseException
+) -> None:
     broken: Any = Breaking(generator, error)
     with pytest.raises(type(error)):
-        draw_archive(broken, DrawConfig(n=10_000), tmp_path / name, workers=2)
-    assert list(tmp_path.iterdir()) == []
+        draw_archive(broken, DrawConfig(n=200), tmp_path / name, workers=1)
+    assert [entry.name for entry in tmp_path.iterdir()] == [f".{name}.part"]
+    found: list[int] = []
+    drawn = draw_archive(generator, DrawConfig(n=200), tmp_path / name, resume=True, found=found.append)
+    assert (found, drawn) == ([80], 120)
+    assert draw_archive(generator, DrawConfig(n=200), tmp_path / name, resume=True) == 0
+    draw(generator, tmp_path / f"whole-{name}", n=200)
+    assert content(tmp_path / name) == content(tmp_path / f"whole-{name}")
+
+
+def content(archive: Path) -> dict[str, bytes]:
+    with open_source(archive) as source:
+        return {name: source.read(name) for name in source.names}
 
 
 @pytest.mark.parametrize("name", ["faces.zip", "faces"])
 def test_a_failed_replacement_keeps_the_old(generator: Generator, tmp_path: Path, name: str) -> None:
     draw(generator, tmp_path / name, n=3)
-    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = content(tmp_path / name)
     broken: Any = Breaking(generator, UserError("out of luck"))
     with pytest.raises(UserError, match="out of luck"):
         draw_archive(broken, DrawConfig(n=10_000), tmp_path / name, force=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert content(tmp_path / name) == before
 
 
 def test_only_so_many_jobs_are_drawn_ahead_of_the_writer(generator: Generator, tmp_path: Path) -> None:
@@ -188,7 +201,7 @@ def test_only_so_many_jobs_are_drawn_ahead_of_the_writer(generator: Generator, t
         workers=2,
         progress=lambda done: ahead.append(drawn.count - done),
     )
-    assert max(ahead) <= (4 * 2 + 1) * generator.block
+    assert max(ahead) <= (8 * 2 + 1) * generator.block
 
 
 class Counting:
@@ -196,15 +209,15 @@ class Counting:
         self.info, self.block, self.count = generator.info, generator.block, 0
         self._generator, self._lock = generator, threading.Lock()
 
-    def draw(self, *, indices: range, **arguments: Any) -> NDArray[np.uint8]:
+    def from_latents(self, z: NDArray[np.float32]) -> NDArray[np.uint8]:
         with self._lock:
-            self.count += len(indices)
-        return self._generator.draw(indices=indices, **arguments)
+            self.count += len(z)
+        return self._generator.from_latents(z)
 
 
 def test_an_archive_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
     for name in ("faces.zip", "faces"):
-        with open_archive(tmp_path / name, force=False) as write:
-            write("000000.png", b"bytes")
+        with open_archive(tmp_path / name, manifest={"kind": KIND}, names=["000000.png"]) as archive:
+            archive.write("000000.png", b"bytes")
             assert not (tmp_path / name).exists()
         assert (tmp_path / name).exists()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genface.archive import PREPARED_KIND, open_archive
+from genface.archive import PREPARED_KIND, PictureNames, open_archive
 from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
 from genface.photos import (
@@ -27,7 +27,7 @@ from genface.photos import (
     PreparedFace,
     prepare_many,
 )
-from genface.sources import MANIFEST, PictureSource, open_source
+from genface.sources import PictureSource, open_source
 from trainface import atomic, cartoons
 from trainface.data import cache_entry
 from trainface.data.cache_entry import COPY_SIGN, CacheEntry, Plan, Progress
@@ -148,10 +148,10 @@ def write_prepared(faces: FaceSet, path: Path, *, force: bool) -> None:
         "preparation": faces.preparation.to_dict(),
         "notes": faces.notes,
     }
-    with open_archive(path, force=force, kind=PREPARED_KIND) as write:
-        write(MANIFEST, json.dumps(manifest, indent=1).encode())
+    names = PictureNames(range(len(faces)))
+    with open_archive(path, manifest=manifest, names=names, force=force) as archive:
         for index, pixels in enumerate(faces.images):
-            write(f"{index:06d}.png", encode_png(pixels, None))
+            archive.write(names[index], encode_png(pixels, None))
 
 
 def default_cache_dir() -> Path:

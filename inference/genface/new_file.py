@@ -1,0 +1,57 @@
+"""One new file, complete under its name or not there at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from genface.errors import UserError
+
+
+@contextmanager
+def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; renamed when the block ends well, else removed.
+
+    Raises UserError naming `path` when it exists and not `force`, or cannot be written (see `check_new_file`).
+    """
+    check_new_file(path, force=force)
+    temporary = path.absolute().parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    try:
+        with _naming(path):
+            yield temporary
+            _sync(temporary)
+        check_new_file(path, force=force)  # another run may have finished under this name meanwhile
+        with _naming(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_new_file(path: Path, *, force: bool) -> None:
+    """Raise UserError unless a file can be made under this name; for asking before the work, not after it."""
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.path.lexists(path):  # a link to nothing is something
+        return
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: is not a file that could be replaced; choose another --out")
+    if not force:
+        raise UserError(f"{path}: exists already; choose another --out, or replace it by --force")
+
+
+def _sync(path: Path) -> None:
+    """Wait until the bytes are on the disk: a rename may reach it before they do."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn an OSError into a UserError that names the file, not its temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); nothing was kept") from error
