@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exportface import __version__
 from exportface.card_scores import quoted_scores
-from exportface.export import CONFIG_KEY, COST_KEY, PRECISION_KEY
+from exportface.export import CONFIG_KEY, COST_KEY, PRECISION_KEY, PROGRAM, TORCHSCRIPT
 from exportface.front_matter import front_matter, hub_licence, plain
 from exportface.parity import MIN_STD
 from exportface.quality import Cost
@@ -51,6 +51,8 @@ _YES_NO = {True: "yes", False: "no"}
 _MEASURED_WITH = {"reference": "held against", "onnxruntime": "ONNX Runtime"}
 _FULL_TRAINING = 25_000_000
 """Images that the published FFHQ generators of Karras et al. (2020, arXiv 1912.04958) have seen."""
+# Form in the record of parity to the suffix of its file.
+_WITNESSES = {TORCHSCRIPT: ".ts", PROGRAM: ".pt2"}
 _CROPS = {
     "center": "Photos were cut to their centred square, so it repeats whatever framing the data set has.",
     "face": "Photos without a face that the finder saw were left out: what that finder misses, it has never seen.",
@@ -91,7 +93,7 @@ def card_text(model: Path, *, files: Sequence[Path] = (), scores: Mapping[str, A
         training=_training(card, config),
         config=",\n".join(f"  {json.dumps(key)}: {json.dumps(config[key])}" for key in sorted(config)),
         scores=evaluated,
-        parity=[row for about in [info, *others] for row in _parity_rows(about)],
+        parity=[row for about in [info, *others] for row in _parity_rows(about, files)],
         output_std=card.parity["output_std"],
         min_std=MIN_STD,
         limits=limits(card, evaluated is not None),
@@ -139,12 +141,13 @@ def _card(info: GeneratorInfo) -> ModelCard:
     return info.card
 
 
-def _parity_rows(info: GeneratorInfo) -> list[tuple[str, ...]]:
-    """The rows of the table of differences, as texts."""
+def _parity_rows(info: GeneratorInfo, files: Sequence[Path]) -> list[tuple[str, ...]]:
+    """The rows of the table of differences, as texts; torch's forms are told by their own files."""
+    witnesses = {form: _witness_file(suffix, files) for form, suffix in _WITNESSES.items()}
     try:
         return [
             (
-                f"`{info.path.name}`",
+                witnesses.get(row["form"], f"`{info.path.name}`"),
                 plain(row["form"]),
                 f"{row['batch']}",
                 f"{row['images']:,}",
@@ -156,6 +159,10 @@ def _parity_rows(info: GeneratorInfo) -> list[tuple[str, ...]]:
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{info.path}: its parity figures are damaged ({error}); export it again") from error
+
+
+def _witness_file(suffix: str, files: Sequence[Path]) -> str:
+    return next((f"`{path.name}`" for path in files if path.suffix == suffix), "not kept")
 
 
 def _cost_row(info: GeneratorInfo) -> tuple[str, ...] | None:

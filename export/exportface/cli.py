@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from exportface.memory import keep_freed_memory
 from genface.commands import new_app, run_app
 
 UNKNOWN_LICENCE = "unknown: the data's terms apply"
@@ -34,11 +37,10 @@ def export(
 
     TorchScript and the exported program hold fp32 numbers whatever the precision of the ONNX file.
     """
-    from exportface.export import ParityError
     from exportface.export import export as export_files
-    from exportface.report import parity_lines, summary_lines, warning
+    from exportface.report import summary_lines, warning
 
-    try:
+    with _unless_parity_fails("no file was written"):
         exported = export_files(
             checkpoint,
             out,
@@ -49,10 +51,6 @@ def export(
             force=force,
             say=_say,
         )
-    except ParityError as error:
-        print(*parity_lines(error.parity), sep="\n")
-        _say(f"exportface: parity failed, no file was written: {error}")
-        raise typer.Exit(1) from error
     print(*summary_lines(exported, out, torchscript, pt2), sep="\n")
     if (line := warning(exported.parity)) is not None:
         _say(line)
@@ -73,14 +71,10 @@ def handin(
     ] = False,
 ) -> None:
     """Bundle archive, generator files, scores, commands, configuration and report of a run into one folder."""
-    from exportface.export import ParityError
     from exportface.handin import hand_in
 
-    try:
+    with _unless_parity_fails("no generator file was written"):
         readme = hand_in(run, out, real=real, n=n, lang=lang, licence=licence, force=force, say=_say)
-    except ParityError as error:
-        _say(f"exportface: parity failed: {error}")
-        raise typer.Exit(1) from error
     print(readme)
 
 
@@ -95,14 +89,10 @@ def release(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier release.")] = False,
 ) -> None:
     """Fill a folder that is ready to upload: every form of the generator, parity, samples and a model card."""
-    from exportface.export import ParityError
     from exportface.release import release as fill
 
-    try:
+    with _unless_parity_fails("nothing was written"):
         card = fill(checkpoint, out, licence=licence, report=report, force=force, say=_say)
-    except ParityError as error:
-        _say(f"exportface: parity failed, nothing was written: {error}")
-        raise typer.Exit(1) from error
     print(card)
 
 
@@ -114,9 +104,12 @@ def verify(
 ) -> None:
     """Compare a file with its checkpoint again, on every runtime of this machine; exit code 1 when they differ."""
     from exportface.report import parity_lines
+    from exportface.staging import check_target
     from exportface.verify import verify as compare_again
     from trainface import atomic
 
+    if json_file is not None:
+        check_target(json_file, force=True, inputs=[model, checkpoint])  # before the work, not after it
     verified = compare_again(model, checkpoint, _say)
     if json_file is not None:
         atomic.write_text(json_file, json.dumps(verified.to_dict(), indent=1) + "\n")
@@ -128,10 +121,25 @@ def verify(
     print(f"{model} draws what {checkpoint} draws, and is what it says")
 
 
+@contextmanager
+def _unless_parity_fails(outcome: str) -> Iterator[None]:
+    """Where a form is not the network, print the figures, say why and what became of the files; exit code 1."""
+    from exportface.export import ParityError
+    from exportface.report import parity_lines
+
+    try:
+        yield
+    except ParityError as error:
+        print(*parity_lines(error.parity), sep="\n")
+        _say(f"exportface: parity failed, {outcome}: {error}")
+        raise typer.Exit(1) from error
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
 def main() -> None:
     """The console script."""
+    keep_freed_memory()
     run_app(app, "exportface")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from exportface.deployable import Deployable, WithFloats
 from exportface.forms import eager_form, one_thread, onnx_forms, program_form, torchscript_form
@@ -35,6 +36,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 Say = Callable[[str], None]
 
 TORCHSCRIPT, PROGRAM = "TorchScript", "exported program"
+"""Names, in a record of parity, of the forms that torch runs."""
 CONFIG_KEY = "trainface.config"
 """Metadata key of the run's whole configuration, as JSON."""
 PRECISION_KEY = "exportface.precision"
@@ -43,6 +45,22 @@ COST_KEY = "exportface.cost"
 """Metadata key of what a precision below fp32 saves and costs, the fields of `quality.Cost` as JSON."""
 COST_IMAGES = 500
 _OPENING_FACES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Witness:
+    """A form that torch runs."""
+
+    make: Callable[[nn.Module, int], bytes]
+    """Module and z_dim to the file."""
+    form: Callable[[bytes, bytes], Form]
+    """The file, and that of the copy which yields the floats too."""
+
+
+_WITNESSES: Mapping[str, _Witness] = {
+    TORCHSCRIPT: _Witness(make=to_torchscript, form=torchscript_form),
+    PROGRAM: _Witness(make=to_program, form=program_form),
+}
 
 
 class ParityError(Exception):
@@ -79,13 +97,16 @@ def export(
 ) -> Exported:
     """Export the averaged generator of `checkpoint` to `out`, and in fp32 to `torchscript` and `program` where given.
 
-    TorchScript and the exported program are made and compared in any case, as second and third witness. What a
-    precision below fp32 saves and costs is measured on `cost_images` pictures, at least 2, or not at all if 0. `say`
-    gets a line per stage.
+    Beside an fp32 file, TorchScript and the exported program are made and compared in any case, as second and third
+    witness; beside a coarser one, of which they tell nothing, only where they are asked for. What a precision below
+    fp32 saves and costs is measured on `cost_images` pictures, at least 2, or not at all if 0. `say` gets a line per
+    stage.
 
     Raises UserError for what is given wrongly, ParityError when a form differs from the network; in both cases no file
     is left behind.
     """
+    if not licence.strip():
+        raise UserError("the licence is empty: name one, or say that it is unknown")
     targets = [path for path in (out, torchscript, program) if path is not None]
     if len({path.resolve() for path in [checkpoint, *targets]}) <= len(targets):
         raise UserError(f"{out}: the checkpoint and the files to write must have different names")
@@ -93,21 +114,20 @@ def export(
         source = read_source(checkpoint)
         z_dim = source.config.z_dim
 
-        say("exporting to ONNX, TorchScript and an exported program")
+        torch_files = {TORCHSCRIPT: torchscript, PROGRAM: program}
+        witnesses = [name for name, path in torch_files.items() if precision == "fp32" or path is not None]
+        say(f"exporting to {', '.join(['ONNX', *witnesses])}")
         deployable = Deployable(source.generator)
         whole = to_onnx(deployable, z_dim)
         model = _in_precision(whole, precision, z_dim, say)
-        script, exported_program = to_torchscript(deployable, z_dim), to_program(deployable, z_dim)
-        with_floats = WithFloats(deployable)
+        content = {name: _WITNESSES[name].make(deployable, z_dim) for name in witnesses}
+        copies = {name: _WITNESSES[name].make(WithFloats(deployable), z_dim) for name in witnesses}
 
         say(f"comparing them with PyTorch on {NUM_LATENTS:,} latents")
         reference = eager_form(source.generator)
         sessions = onnx_forms(model, precision=precision)
-        witnesses = {
-            TORCHSCRIPT: torchscript_form(script, to_torchscript(with_floats, z_dim)),
-            PROGRAM: program_form(exported_program, to_program(with_floats, z_dim)),
-        }
-        parity = measure(reference, {**sessions.forms, **witnesses}, z_dim, refused=sessions.refused)
+        forms = {name: _WITNESSES[name].form(content[name], copies[name]) for name in witnesses}
+        parity = measure(reference, {**sessions.forms, **forms}, z_dim, refused=sessions.refused)
         if parity.failures:
             raise ParityError(parity, parity.failures)
 
@@ -121,9 +141,9 @@ def export(
         if costs is not None:
             props[COST_KEY] = json.dumps(asdict(costs))
         shipped = with_props(model, props).SerializeToString()
-        content = {out: shipped, torchscript: script, program: exported_program}
-        for path, temporary in zip(targets, temporaries, strict=True):
-            write_staged(temporary, content[path], path)
+        files = [shipped, *(content[name] for name, path in torch_files.items() if path is not None)]
+        for path, temporary, data in zip(targets, temporaries, files, strict=True):
+            write_staged(temporary, data, path)
         _open_as_a_user(temporaries[0], card, reference, parity, precision)
     return Exported(card=card, parity=parity, onnx_bytes=len(shipped), cost=costs)
 

@@ -27,6 +27,8 @@ ONNX, TORCHSCRIPT, PROGRAM = "gen.onnx", "gen.ts", "gen.pt2"
 PRECISIONS: Mapping[Precision, str] = {"fp16": "gen.fp16.onnx", "int8": "gen.int8.onnx"}
 """Precision beside fp32 to the file that has it."""
 RECORD, CARD = "parity.json", "README.md"
+LICENCE_TEXT = "LICENSE"
+"""Put there by the publisher, since the Hub asks for it; a later release keeps it."""
 
 Say = Callable[[str], None]
 
@@ -66,7 +68,7 @@ def release(
             quoted_scores(scores, folder / ONNX)  # refuses other pictures' scores before the longer work
         made: dict[str, Exported] = {ONNX: whole}
         for step, (precision, name) in enumerate(PRECISIONS.items(), start=2):
-            say(f"{step}/3 {precision}")
+            say(f"{step}/3 ONNX with {precision} numbers")
             made[name] = export(
                 checkpoint, folder / name, precision=precision, licence=licence, cost_images=cost_images, say=say
             )
@@ -78,8 +80,10 @@ def release(
         names = [ONNX, *PRECISIONS.values(), TORCHSCRIPT, PROGRAM, RECORD, SAMPLES]
         card = card_text(folder / ONNX, files=[folder / name for name in names], scores=scores)
         atomic.write_text(folder / CARD, card)
+        if (out / LICENCE_TEXT).is_file():
+            shutil.copyfile(out / LICENCE_TEXT, folder / LICENCE_TEXT)
     if hub_licence(licence)["license"] == "other":
-        say(f"the Hub knows no licence {licence!r}: it asks for a file LICENSE with the text beside the card")
+        say(f"the Hub knows no licence {licence!r}: it asks for a file {LICENCE_TEXT} with the text beside the card")
     return out / CARD
 
 
@@ -136,7 +140,7 @@ def _naming(out: Path, folder: Path) -> Iterator[None]:
 
 
 def _check_free(out: Path, *, force: bool) -> None:
-    """Raise UserError unless `out` is new, empty or, with `force`, an earlier release with nothing added to it."""
+    """Raise UserError unless `out` is new, empty or, with `force`, an earlier release (a LICENSE may be added)."""
     if not out.exists():
         if not out.parent.is_dir():
             raise UserError(f"{out}: the folder {out.parent} does not exist; make it first")
@@ -165,4 +169,4 @@ def _known_files(out: Path) -> set[str] | None:
         return None
     if not isinstance(record, dict) or record.get("kind") != KIND or not isinstance(record.get("files"), dict):
         return None
-    return {*record["files"], RECORD, CARD}
+    return {*record["files"], RECORD, CARD, LICENCE_TEXT}

@@ -18,7 +18,7 @@ def staged(paths: Sequence[Path], *, force: bool) -> Iterator[list[Path]]:
     Raises UserError, before the block begins, for a path that exists (unless `force`) or cannot be written.
     """
     for path in paths:
-        _check_free(path, force=force)
+        check_target(path, force=force)
     temporaries = [path.parent / f".{path.name}.{secrets.token_hex(4)}.part" for path in paths]
     try:
         for path, temporary in zip(paths, temporaries, strict=True):
@@ -26,7 +26,7 @@ def staged(paths: Sequence[Path], *, force: bool) -> Iterator[list[Path]]:
                 temporary.touch(exist_ok=False)
         yield temporaries
         for path, temporary in zip(paths, temporaries, strict=True):
-            _check_free(path, force=force)  # another export may have finished under this name meanwhile
+            check_target(path, force=force)  # another export may have finished under this name meanwhile
             with _naming(path):
                 _sync(temporary)
         _rename_all(temporaries, paths)
@@ -68,7 +68,10 @@ def _set_aside(path: Path, aside: Path) -> None:
         path.replace(aside)
 
 
-def _check_free(path: Path, *, force: bool) -> None:
+def check_target(path: Path, *, force: bool, inputs: Sequence[Path] = ()) -> None:
+    """Raise UserError for a file that is not to be written: one of `inputs`, or one that exists, unless `force`."""
+    if path.resolve() in {given.resolve() for given in inputs}:
+        raise UserError(f"{path}: is what is read; choose another name for what is written")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():

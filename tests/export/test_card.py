@@ -77,7 +77,8 @@ def test_figures_are_those_of_the_file(folder: Path, text: str) -> None:
     assert sha256((folder / "gen.onnx").read_bytes()).hexdigest() in text
     for row in card.parity["rows"]:
         cells = f"{row['images']:,} | {row['max_delta']:.1e} | {row['max_levels']} | {row['identical']:.4%} |"
-        assert f"| `gen.onnx` | {row['form']} | {row['batch']} | {cells}" in text
+        file = {"TorchScript": "`gen.ts`", "exported program": "not kept"}.get(row["form"], "`gen.onnx`")
+        assert f"| {file} | {row['form']} | {row['batch']} | {cells}" in text
     assert "24 (0.024 kimg)" in text
     assert "| preset | tiny |" in text
     assert (

@@ -120,6 +120,45 @@ def test_flat_pictures_are_exported_with_a_warning(run: Run, make_checkpoint: Ma
     assert "standard deviation of the pictures" in stdout
 
 
+def test_torch_forms_beside_a_coarser_file_only_where_they_are_asked_for(
+    run: Run, make_checkpoint: Make, tmp_path: Path
+) -> None:
+    """In fp32 they are witnesses in any case; of fp16 weights they tell nothing."""
+    checkpoint = make_checkpoint("tiny")
+    for name, options, told in (("a", [], []), ("b", ["--torchscript", tmp_path / "b.ts"], ["TorchScript"])):
+        code, stdout, stderr = run(checkpoint, "--out", tmp_path / name, "--precision", "fp16", *options)
+        assert code == 0, stderr
+        assert re.findall(r"^  (TorchScript|exported program) +1 ", stdout, flags=re.M) == told
+        assert "ONNX, cpu fp32" in stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "b.ts"]
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome"), [("release", "nothing was written"), ("handin", "no generator file was written")]
+)
+def test_folders_tell_the_figures_of_a_failing_parity(
+    run: Run,
+    make_checkpoint: Make,
+    exported: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    outcome: str,
+) -> None:
+    altered = copy.deepcopy(exported("tiny").model)
+    (rounding,) = [node for node in altered.graph.node if node.op_type == "Round"]
+    rounding.op_type = "Floor"
+    monkeypatch.setattr(exportface.export, "to_onnx", lambda deployable, z_dim: altered)
+    checkpoint = make_checkpoint("tiny")
+    code, stdout, stderr = run(
+        command, checkpoint if command == "release" else checkpoint.parent, "--out", tmp_path / "o"
+    )
+    assert code == 1
+    assert "allowed" in stdout
+    assert f"parity failed, {outcome}: ONNX, cpu fp32" in stderr.splitlines()[-1]
+    assert list(tmp_path.rglob("*.onnx")) == []
+
+
 class _Anything:
     """A class of ours: unpickling it would run code."""
 
@@ -242,6 +281,12 @@ def test_full_disk(
     assert (code, stdout) == (2, "")
     assert f"{tmp_path / 'gen.onnx'}: cannot be written (No space left on device)" in stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("licence", ["", " \n"])
+def test_an_empty_licence(run: Run, make_checkpoint: Make, tmp_path: Path, licence: str) -> None:
+    checkpoint, out = make_checkpoint("tiny"), tmp_path / "gen.onnx"
+    assert_refused(run, checkpoint, out, "the licence is empty: name one", "--licence", licence)
 
 
 def test_what_typer_refuses(run: Run, tmp_path: Path) -> None:

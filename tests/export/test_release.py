@@ -82,7 +82,6 @@ def test_the_folder_is_ready_to_upload(real: Path) -> None:
     for name, digest in record["files"].items():
         assert sha256((real / name).read_bytes()).hexdigest() == digest, name
     assert set(record["files"]) == FILES - {"README.md", "parity.json"}
-    assert set(record["parity"]) == {"gen.onnx", "gen.fp16.onnx", "gen.int8.onnx"}
 
     card = (real / "README.md").read_text()
     table = dict(re.findall(r"^\| `([\w.]+)` \| (.+?) \| [\d.]+ \|$", card, re.MULTILINE))
@@ -90,8 +89,13 @@ def test_the_folder_is_ready_to_upload(real: Path) -> None:
     assert all(table.values()), "every file is explained"
     assert len(re.findall(r"\) \| 16 \|$", card, re.MULTILINE)) == 2, "what the smaller forms cost, on 16 pictures"
     assert set(re.findall(r"\]\(([^):]+)\)", card)) == {"samples.png"}
-    for name, parity in record["parity"].items():
-        assert card.count(f"| `{name}` | ") >= len(parity["rows"])
+    told = re.findall(r"^\| `([\w.]+)` \| ([^|]+) \| \d+ \| [\d,]+ \| ", card, re.MULTILINE)
+    assert len(told) == sum(len(parity["rows"]) for parity in record["parity"].values())
+    # Each figure stands beside the file that it is of, and torch's two forms, in fp32 always, are told once.
+    assert [name for name, form in told if form == "TorchScript"] == ["gen.ts"] * 3
+    assert [name for name, form in told if form == "exported program"] == ["gen.pt2"] * 3
+    onnx_files = {name for name, form in told if form.startswith("ONNX")}
+    assert onnx_files == set(record["parity"]) == {"gen.onnx", "gen.fp16.onnx", "gen.int8.onnx"}
 
 
 def test_every_form_draws_the_same_faces(real: Path) -> None:
@@ -122,10 +126,21 @@ def test_force_replaces_a_release_and_nothing_else(quick: list[Path], checkpoint
     release(checkpoint, out, licence="CC0", force=True)
     assert contents(out) == before
 
-    (out / "LICENSE").write_text("mine")
-    with pytest.raises(UserError, match=r"holds LICENSE, which no release wrote"):
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"holds notes\.txt, which no release wrote"):
         release(checkpoint, out, licence="CC0", force=True)
-    assert contents(out) == before | {"LICENSE": b"mine"}
+    assert contents(out) == before | {"notes.txt": b"mine"}
+
+
+def test_the_licence_text_stays(quick: list[Path], checkpoint: Path, tmp_path: Path) -> None:
+    """A release asks its publisher for it; the next one neither refuses the folder for it nor drops it."""
+    out = tmp_path / "faces"
+    release(checkpoint, out, licence="mine")
+    before = contents(out)
+    (out / "LICENSE").write_text("the terms")
+    for _ in range(2):
+        release(checkpoint, out, licence="mine", force=True)
+        assert contents(out) == before | {"LICENSE": b"the terms"}
 
 
 @pytest.mark.parametrize("record", [None, "", "[]", '{"kind": "genface-handin"}', '{"kind": "genface-release"}'])

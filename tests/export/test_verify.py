@@ -287,6 +287,32 @@ def test_a_graph_that_calls_another_tensor_its_floats(tampered: Callable[[Tamper
         verify(tampered(swap), checkpoint)
 
 
+def test_a_graph_of_an_operator_set_that_nothing_here_runs(
+    tampered: Callable[[Tamper], Path], checkpoint: Path
+) -> None:
+    path = tampered(lambda model: setattr(model.opset_import[0], "version", 99))
+    with pytest.raises(UserError, match=r"tampered\.onnx: ONNX Runtime cannot load it"):
+        verify(path, checkpoint)
+
+
+def test_figures_never_replace_what_was_compared(
+    run: Callable[..., tuple[int, str, str]], shipped: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """And where they cannot be written, that is said before the work."""
+    before = checkpoint.read_bytes(), shipped.read_bytes()
+    for json_file, message in (
+        (checkpoint, "checkpoint.pt: is what is read"),
+        (shipped, "gen.onnx: is what is read"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "missing" / "figures.json", "does not exist; make it first"),
+    ):
+        code, stdout, stderr = run("verify", shipped, "--checkpoint", checkpoint, "--json", json_file)
+        assert (code, stdout, stderr.count("\n")) == (2, "", 1)
+        assert message in stderr
+    assert (checkpoint.read_bytes(), shipped.read_bytes()) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_files_that_are_not_there_or_no_model(shipped: Path, checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         verify(tmp_path / "gen.onnx", checkpoint)
