@@ -6,7 +6,6 @@ since syncing each of them would take longer than drawing it.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ from typing import Any
 from genface.claim import claim
 from genface.containers import FolderSink, sink_type, stranger
 from genface.errors import UserError
+from genface.new_file import unwritable
 from genface.resume import NameSequence, is_finished, take_up
 from genface.sources import MANIFEST
 from genface.strict_json import parse_json
@@ -33,9 +33,11 @@ FORMAT_VERSION = 1
 Write = Callable[[str, bytes], None]
 """Adds one picture, by its name inside the archive."""
 
-# Endings of other containers: a folder of such a name would be a surprise.
-_OTHER_CONTAINERS = {".7z", ".bz2", ".gz", ".rar", ".tgz", ".xz", ".zst"}
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+# Endings of other containers, of pictures and of films: a folder of such a name would be a surprise.
+_NO_ARCHIVES = {
+    *(".7z", ".bz2", ".gz", ".rar", ".tgz", ".xz", ".zst"),
+    *(".gif", ".jpeg", ".jpg", ".mp4", ".png", ".webp"),
+}
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def check_free(path: Path, *, force: bool, resume: bool = False, kind: str = KIN
     `kind` is the manifest's kind of the folders that `force` replaces. What `resume` finds under the name is left to
     `open_archive`, which knows the manifest.
     """
-    if path.suffix.lower() in _OTHER_CONTAINERS:
+    if path.suffix.lower() in _NO_ARCHIVES:
         raise UserError(f"{path}: archives are .zip or .tar files, or folders; {path.suffix} is none of them")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
@@ -239,7 +241,8 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that has become read-only; what went wrong before is told instead
+            path.unlink(missing_ok=True)
 
 
 def _to_json(record: Mapping[str, Any]) -> bytes:
@@ -248,13 +251,11 @@ def _to_json(record: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def _naming(path: Path, outcome: Callable[[], str] | None = None) -> Iterator[None]:
-    """Turn an OSError into a UserError that names the archive, not its temporary file; tell what was kept."""
+    """Turn an OSError into a UserError that names the archive; tell what was kept."""
     try:
         yield
     except OSError as error:
-        room = "; make room" if error.errno in _FULL_DISK else ""
-        kept = outcome() if outcome else "nothing was changed"
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}){room}; {kept}") from error
+        raise unwritable(path, error, outcome() if outcome else "nothing was changed") from error
     except UserError as error:
         if outcome is None:
             raise

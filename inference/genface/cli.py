@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +30,11 @@ from genface.options import (
 
 if TYPE_CHECKING:
     from genface.draw import DrawConfig
+    from genface.encode import PictureFormat
     from genface.model import Generator
 
 DEFAULT_N = 10_000
+_MAX_THREADS = 1024  # some blocks wait for each of them, in memory, before anything is written
 
 app = new_app("Draw faces from one ONNX file.")
 
@@ -87,14 +90,15 @@ def draw(
     """Draw an archive of faces."""
     from genface.draw import DrawConfig
     from genface.encode import PictureFormat
+    from genface.latents import MAX_INDEX
 
-    if threads is not None and threads < 1:
-        raise UserError(f"threads must be at least 1, not {threads}")
+    if threads is not None and not 1 <= threads <= _MAX_THREADS:
+        raise UserError(f"threads must be from 1 to {_MAX_THREADS:,}, not {threads}")
     if index is not None and (resume or shard):
         raise UserError("--index draws one image; --resume and --shard belong to an archive")
     picture_format = PictureFormat(name=image_format, level=level, quality=quality)
     # One image may be of any index that a latent can have, unless it is said how many there are.
-    count = n if n is not None else DEFAULT_N if index is None else max(DEFAULT_N, index + 1)
+    count = n if n is not None else DEFAULT_N if index is None else min(max(DEFAULT_N, index + 1), MAX_INDEX)
     config = DrawConfig(
         n=count,
         seed=seed,
@@ -105,7 +109,7 @@ def draw(
         mark=not no_mark,
     )
     target = out or Path("faces.zip" if index is None else f"{max(0, index):06d}.{picture_format.ending}")
-    _check_target(target, one=index is not None, force=force, resume=resume)
+    _check_target(target, picture_format if index is not None else None, force=force, resume=resume)
     generator = open_generator(model, provider, precision, inputs, latent, output, value_range, z_dim)
     cli_info.tell_passed_over(generator)
     if latents is not None:
@@ -174,11 +178,14 @@ def _with_latents(config: DrawConfig, path: Path, n: int | None, z_dim: int) -> 
     return replace(config, latents=rows, n=n or len(rows))
 
 
-def _check_target(out: Path, *, one: bool, force: bool, resume: bool) -> None:
-    """Refuse a name that cannot be written to, before the model is opened."""
-    if one:
+def _check_target(out: Path, one: PictureFormat | None, *, force: bool, resume: bool) -> None:
+    """Refuse a name that cannot be written to, before the model is opened; `one` is the format of a single picture."""
+    if one is not None:
+        from genface.grid import FORMATS
         from genface.new_file import check_new_file
 
+        if FORMATS.get(out.suffix.lower()) != one.name:
+            raise UserError(f"{out}: this image is a {one.name}: end its name in .{one.ending}, or choose its --format")
         check_new_file(out, force=force)
     else:
         from genface.archive import check_free
@@ -195,10 +202,10 @@ def _shard(text: str | None) -> tuple[int, int] | None:
     """Read `K/N`. Raises UserError for what is none."""
     if text is None:
         return None
-    part, slash, parts = text.partition("/")
-    if not (slash and part.isascii() and part.isdecimal() and parts.isascii() and parts.isdecimal()):
+    numbers = re.fullmatch(r"([0-9]{1,19})/([0-9]{1,19})", text)
+    if numbers is None:
         raise UserError(f"--shard takes K/N, e.g. 1/3 for the first of three parts, not {text!r}")
-    return int(part), int(parts)
+    return int(numbers[1]), int(numbers[2])
 
 
 cli_pictures.register(app)

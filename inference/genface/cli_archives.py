@@ -48,7 +48,7 @@ def verify(
     from genface.model import Generator
     from genface.verify import recorded_run, verify_archive
 
-    generator = Generator(model, **recorded_run(archive))
+    generator = Generator(model, **recorded_run(archive, model))
     rows = None if latents is None else read_latents(latents, generator.info.z_dim)
     result = verify_archive(archive, generator, sample=sample, seed=seed, latents=rows)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result.describe())

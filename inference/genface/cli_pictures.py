@@ -21,6 +21,7 @@ from genface.options import (
     Range,
     Seed,
     Truncation,
+    ZDim,
     open_generator,
 )
 
@@ -73,6 +74,7 @@ def grid(
     precision: Arithmetic = "fp32",
     inputs: Inputs = None,
     latent: LatentName = None,
+    z_dim: ZDim = None,
     output: OutputName = None,
     value_range: Range = None,
     force: Force = False,
@@ -88,7 +90,7 @@ def grid(
         _check("--rows", rows, 1, _MAX_LINES)
     if indices is not None and start:
         raise UserError("--indices and --start exclude each other: give one of them")
-    generator = open_generator(model, provider, precision, inputs, latent, output, value_range)
+    generator = open_generator(model, provider, precision, inputs, latent, output, value_range, z_dim)
     source = latent_source(generator, seed, truncation, latents)
     faces: Sequence[int]
     if indices is None:
@@ -138,6 +140,7 @@ def walk(
     precision: Arithmetic = "fp32",
     inputs: Inputs = None,
     latent: LatentName = None,
+    z_dim: ZDim = None,
     output: OutputName = None,
     value_range: Range = None,
     force: Force = False,
@@ -155,13 +158,13 @@ def walk(
     if not 0 < fps <= _MAX_FPS:
         raise UserError(f"--fps must be above 0 and at most {_MAX_FPS}, not {fps:g}")
     check_new_file(out, force=force)
-    generator = open_generator(model, provider, precision, inputs, latent, output, value_range)
+    generator = open_generator(model, provider, precision, inputs, latent, output, value_range, z_dim)
     source = latent_source(generator, seed, truncation, latents)
     if paths is None:
         paths = _PATHS if latents is None else 1
     _check("--paths", paths, 1, _MAX_FACES // 2)
     if points is None:
-        points = _POINTS if latents is None else (source.count - start) // paths
+        points = _POINTS if latents is None else len(source.consecutive(start, source.count, or_fewer=True)) // paths
     _check("--points", points, 2, _MAX_FACES // paths)
     if frames is None:
         legs = points if loop else points - 1

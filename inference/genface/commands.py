@@ -26,7 +26,10 @@ class MainCommandGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [self.main_command, *args]
+            main = self.commands[self.main_command]
+            # A word that the main command would not take either is a slip of the name of another.
+            if args[0].startswith("-") or any(param.param_type_name == "argument" for param in main.params):
+                args = [self.main_command, *args]
         return super().parse_args(ctx, args or ["--help"])
 
     @property
@@ -104,26 +107,36 @@ def _exit_code(app: typer.Typer, name: str, argv: list[str]) -> int:
             raise KeyboardInterrupt
         _flush_stdout()
         return result if isinstance(result, int) else 0
-    except UserError as error:
-        return _complain(name, str(error))
     except (KeyboardInterrupt, typer.Abort):
         return _stopped(name)
-    except BrokenPipeError:
-        return 1  # as Typer does when the reader goes while the command runs
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(name, f"{where}{error.strerror or error}")
-    except MemoryError as error:
-        return _complain(name, f"out of memory: {error}")
-    except typer.Exit as leave:
-        return leave.exit_code
-    except typer.TyperException as error:
-        return _complain(name, f"{error.format_message()} (try '{name} --help')")
-    except Exception:
+    except Exception as error:
         # A library may have caught the KeyboardInterrupt and raised an exception of its own.
         if _stop_was_asked:
             return _stopped(name)
-        raise
+        code = _told(name, error)
+        if code is None:
+            raise
+        return code
+
+
+def _told(name: str, error: Exception) -> int | None:
+    """Tell in one line what a person can mend, and give the exit code; None for an error of the program itself."""
+    match error:
+        case UserError():
+            return _complain(name, str(error))
+        case BrokenPipeError():
+            return 1  # as Typer does when the reader goes while the command runs
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return _complain(name, f"{where}{error.strerror or error}")
+        case MemoryError():
+            return _complain(name, f"out of memory: {error}")
+        case typer.Exit():
+            return error.exit_code
+        case typer.TyperException():
+            return _complain(name, f"{error.format_message()} (try '{name} --help')")
+        case _:
+            return None
 
 
 def _flush_stdout() -> None:
@@ -132,12 +145,15 @@ def _flush_stdout() -> None:
         return
     try:
         sys.stdout.flush()
-    except OSError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter will flush once more
+        error.filename = "standard output"
         raise
 
 
 def _stopped(name: str) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would be told by a traceback from here on
+        signal.signal(number, signal.SIG_IGN)
     print(f"{name}: stopped", file=sys.stderr)
     return 130
 

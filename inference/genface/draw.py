@@ -21,10 +21,10 @@ from genface.archive import FORMAT_VERSION, KIND, PictureNames, open_archive, sh
 from genface.cores import usable_cores
 from genface.encode import PNG, PictureFormat, encode
 from genface.errors import UserError
-from genface.latents import latents
+from genface.latents import MAX_INDEX, latents
 from genface.latents_file import latents_sha256
 from genface.model import Generator
-from genface.parallel import ordered_map
+from genface.parallel import AHEAD_PER_WORKER, ordered_map
 from genface.provenance import origin
 from genface.providers import onnx_runtime
 
@@ -51,8 +51,8 @@ class DrawConfig:
     """Whether every picture says that it is machine-made, and from what."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise UserError(f"n must be at least 1, not {self.n}")
+        if not 1 <= self.n <= MAX_INDEX:  # a range of more has no length in Python
+            raise UserError(f"n must be at least 1 and below 2^63, not {self.n}")
         if self.batch is not None and self.batch < 1:
             raise UserError(f"batch must be at least 1, not {self.batch}")
         if self.shard is not None:
@@ -181,17 +181,24 @@ class _Drawing:
     def encoded(self, indices: range) -> list[bytes]:
         """The files of these pictures."""
         config = self._config
-        pictures = self._generator.from_latents(config.z(indices, self._generator.info.z_dim))
-        return [
-            encode(pixels, self._origin(index), config.picture_format)
-            for index, pixels in zip(indices, pictures, strict=True)
-        ]
+        try:
+            pictures = self._generator.from_latents(config.z(indices, self._generator.info.z_dim))
+            return [
+                encode(pixels, self._origin(index), config.picture_format)
+                for index, pixels in zip(indices, pictures, strict=True)
+            ]
+        except MemoryError as error:
+            raise UserError(
+                f"out of memory while drawing {len(indices):,} pictures at a time in each thread"
+                f" ({str(error) or type(error).__name__}): take a smaller --batch, or fewer --threads"
+            ) from error
 
     def in_order(self, indices: range, workers: int) -> Iterator[bytes]:
         """The files of all these pictures, drawn a few jobs ahead of the reader."""
         block = self._generator.block
-        jobs = _jobs(indices, block * -(-(self._config.batch or 1) // block))
-        for files in ordered_map(self.encoded, jobs, workers, "draw"):
+        blocks = -(-(self._config.batch or 1) // block)
+        ahead = max(2, AHEAD_PER_WORKER // blocks)  # larger jobs, fewer of them in memory
+        for files in ordered_map(self.encoded, _jobs(indices, block * blocks), workers, "draw", ahead=ahead):
             yield from files
 
     def _origin(self, index: int) -> dict[str, str] | None:

@@ -105,7 +105,9 @@ def _latent(required: Sequence[Port], asked: str | None) -> Port:
     # [N, 1] is rather a scalar that each picture has of its own, unless there is nothing longer.
     possible = [port for port in possible if port.shape[1] != 1] or possible
     if not possible:
-        raise UserError(f"takes {listed(named)}; a latent is float [N, C] or [N, C, 1, 1]")
+        open_ones = [port.name for port in named if asked is None and _may_be_latent(port, open_sides=True)]
+        how = f": if it is one, say so by --latent {' or '.join(open_ones)}" if open_ones else ""
+        raise UserError(f"takes {listed(named)}; a latent is float [N, C] or [N, C, 1, 1]{how}")
     if len(possible) > 1:
         names = " or ".join(port.name for port in possible)
         raise UserError(

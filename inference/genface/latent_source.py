@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genface.errors import UserError
-from genface.latents import latents
+from genface.latents import MAX_INDEX, latents
 from genface.latents_file import latents_sha256, read_latents
 from genface.model import Generator
 from genface.provenance import origin
@@ -76,7 +76,7 @@ def latent_source(generator: Generator, seed: int, truncation: float | None, pat
     if path is None:
         return LatentSource(
             name=f"seed {seed}",
-            count=1 << 63,
+            count=MAX_INDEX + 1,
             latents=lambda indices: latents(seed, indices, info.z_dim, truncation=truncation),
             origin=texts,
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from genface.errors import UserError
 
 MAX_SEED = (1 << 64) - 1
+MAX_INDEX = (1 << 63) - 1
 
 _WORD = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -121,7 +122,7 @@ def _checked_indices(indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np
     index = np.asarray(indices)
     if index.size == 0:
         return np.zeros(0, dtype=np.uint64)
-    if index.ndim != 1 or index.dtype.kind not in "iu" or int(index.min()) < 0 or int(index.max()) >= 1 << 63:
+    if index.ndim != 1 or index.dtype.kind not in "iu" or int(index.min()) < 0 or int(index.max()) > MAX_INDEX:
         raise UserError("indices must be a flat list of whole numbers from 0 to 2^63 - 1")
     return index.astype(np.uint64)
 

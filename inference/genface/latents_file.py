@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genface.errors import UserError
-from genface.latents import latents
+from genface.latents import MAX_INDEX, latents
 from genface.new_file import new_file
 
 ENDING = ".npy"
@@ -84,7 +84,7 @@ def write_latents(
         raise UserError(f"n must be at least 1, not {n}")
     if not 1 <= z_dim <= MAX_Z_DIM:
         raise UserError(f"z_dim must be from 1 to {MAX_Z_DIM:,}, not {z_dim}")
-    if not 0 <= start <= (1 << 63) - n:
+    if not 0 <= start <= MAX_INDEX + 1 - n:
         raise UserError(f"indices run from 0 to 2^63 - 1: {n} of them cannot begin at {start}")
     digest = _digest(n, z_dim)
     latents(seed, [], z_dim, truncation=truncation)  # refuses what is out of range, before anything is written

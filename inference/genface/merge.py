@@ -10,13 +10,12 @@ from typing import Any
 
 from genface.archive import KIND, Archive, PictureNames, open_archive, shard_indices, unfinished_path
 from genface.errors import UserError
+from genface.latents import MAX_INDEX
 from genface.resume import differences
 from genface.sources import PictureSource, open_source
 from genface.whole import is_whole
 
 _NAMED_AT_MOST = 10
-# More pictures than anybody draws; a damaged manifest may state any number.
-_N_AT_MOST = 1 << 62
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def _read_shard(path: Path) -> _Shard:
     match manifest:
         case {"shard": None}:
             raise UserError(f"{path}: is a whole archive, not a shard; there is nothing to merge")
-        case {"n": int(n), "shard": [int(number), int(count)]} if 1 <= number <= count <= n <= _N_AT_MOST:
+        case {"n": int(n), "shard": [int(number), int(count)]} if 1 <= number <= count <= n <= MAX_INDEX:
             names = PictureNames(shard_indices(n, number, count), ending)
         case _:
             raise UserError(f"{path}: its manifest states no shard of a number of pictures; draw it by --shard K/N")

@@ -193,7 +193,7 @@ class Generator:
         except MemoryError:
             raise UserError(
                 f"{self.info.path}: {n:,} pictures of {shape[2]}x{shape[1]} px do not fit into memory at once:"
-                " draw them by Generator.batches"
+                " draw fewer at a time (--batch; Generator.batches)"
             ) from None
 
 

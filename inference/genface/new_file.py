@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genface.errors import UserError
+
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -27,7 +30,8 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         with _naming(path):
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read-only; what went wrong before is told instead
+            temporary.unlink(missing_ok=True)
 
 
 def check_new_file(path: Path, *, force: bool) -> None:
@@ -48,10 +52,15 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def unwritable(path: Path, error: OSError, outcome: str) -> UserError:
+    """The error that names a file, not its temporary one, and tells what was kept."""
+    room = "; make room" if error.errno in _FULL_DISK else ""
+    return UserError(f"{path}: cannot be written ({error.strerror or error}){room}; {outcome}")
+
+
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Turn an OSError into a UserError that names the file, not its temporary one."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); nothing was kept") from error
+        raise unwritable(path, error, "nothing was kept") from error

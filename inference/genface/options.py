@@ -81,7 +81,7 @@ def _named_numbers(pairs: Sequence[str]) -> dict[str, float]:
     for pair in pairs:
         name, equals, text = pair.rpartition("=")
         try:
-            value = float(text)
+            value = _number(text)
         except ValueError:
             equals = ""
         if not (name and equals):
@@ -90,3 +90,11 @@ def _named_numbers(pairs: Sequence[str]) -> dict[str, float]:
             raise UserError(f"--input gives {name!r} twice")
         values[name] = value
     return values
+
+
+def _number(text: str) -> float:
+    """A whole number as it is: above 2^53 a float would be another one. Raises ValueError for what is no number."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

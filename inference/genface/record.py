@@ -13,12 +13,11 @@ from typing import Any
 from genface.archive import FORMAT_VERSION, KIND, PictureNames, shard_indices
 from genface.encode import PictureFormat
 from genface.errors import UserError
-from genface.latents import MAX_SEED
+from genface.latents import MAX_INDEX, MAX_SEED
 from genface.provenance import origin
 from genface.sources import MANIFEST
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_MAX_N = (1 << 63) - 1  # indices of latents end there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,10 @@ def _is_shard(value: Any) -> bool:
     if value is None:
         return True
     return (
-        isinstance(value, list) and len(value) == 2 and _is_int(value[1], 1, _MAX_N) and _is_int(value[0], 1, value[1])
+        isinstance(value, list)
+        and len(value) == 2
+        and _is_int(value[1], 1, MAX_INDEX)
+        and _is_int(value[0], 1, value[1])
     )
 
 
@@ -141,7 +143,7 @@ def _is_table(value: Any, is_entry: Callable[[Any], bool]) -> bool:
 
 def _are_answers(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        _is_int(answer, 1, _MAX_N) if name == "z_dim" else name in _NAMED_ANSWERS and _is_name(answer)
+        _is_int(answer, 1, MAX_INDEX) if name == "z_dim" else name in _NAMED_ANSWERS and _is_name(answer)
         for name, answer in value.items()
     )
 
@@ -163,7 +165,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "latents_sha256": (lambda value: value is None or _is_hash(value), "64 hexadecimal digits or null"),
     "inputs": (lambda value: _is_table(value, _is_number), "an object of numbers"),
     "answers": (_are_answers, "an object of latent, z_dim, output and value_range"),
-    "n": (lambda value: _is_int(value, 1, _MAX_N), "a whole number from 1 to 2^63 - 1"),
+    "n": (lambda value: _is_int(value, 1, MAX_INDEX), "a whole number from 1 to 2^63 - 1"),
     "shard": (_is_shard, "[k, K] with 1 <= k <= K, or null"),
     "image_format": (lambda value: isinstance(value, str), "a name"),
     "image_options": (lambda value: isinstance(value, dict), "an object"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from genface.errors import UserError
 from genface.judge import Verdict, judge
 from genface.latents_file import latents_sha256
 from genface.model import Generator
+from genface.model_file import read_model
 from genface.providers import Precision
 from genface.record import DrawingRecord, read_record
 from genface.sources import MANIFEST, PictureSource, open_source
@@ -86,13 +88,14 @@ class Verification:
         }
 
 
-def recorded_run(path: Path) -> dict[str, Any]:
+def recorded_run(path: Path, model: Path) -> dict[str, Any]:
     """The arguments of `Generator` that an archive was drawn with, for opening its model the same way.
 
-    Raises UserError for what is no archive of genface.
+    Raises UserError for what is no archive of genface, and when `model` is another file than it was drawn by.
     """
     with open_source(path) as source:
         record = read_record(source.manifest, path)
+    _check_model(record, hashlib.sha256(read_model(model)).hexdigest(), model, path)
     return {
         "provider": record.provider,
         # A provider that chooses its arithmetic itself is asked for none.
@@ -212,11 +215,7 @@ def _listed(names: Sequence[str], count: int) -> str:
 def _check_generator(record: DrawingRecord, generator: Generator, path: Path) -> None:
     """Raise UserError unless the generator is the archive's, and opened as it was then."""
     info = generator.info
-    if info.sha256 != record.model_sha256:
-        raise UserError(
-            f"{path}: was drawn by the model of SHA-256 {record.model_sha256}; {info.path} is {info.sha256}: give the"
-            " file that it was drawn by"
-        )
+    _check_model(record, info.sha256, info.path, path)
     pairs = {
         "provider": (record.provider, info.provider.name),
         "precision": (record.precision, info.provider.precision),
@@ -231,6 +230,14 @@ def _check_generator(record: DrawingRecord, generator: Generator, path: Path) ->
     if (info.height, info.width) != (record.height, record.width):
         drawn = f"{info.width}x{info.height}"
         raise UserError(f"{path}: its {MANIFEST} says {record.width}x{record.height} pixels, its model draws {drawn}")
+
+
+def _check_model(record: DrawingRecord, sha256: str, model: Path, path: Path) -> None:
+    if sha256 != record.model_sha256:
+        raise UserError(
+            f"{path}: was drawn by the model of SHA-256 {record.model_sha256}; {model} is {sha256}: give the file that"
+            " it was drawn by"
+        )
 
 
 def _check_latents(record: DrawingRecord, latents: NDArray[np.float32] | None, path: Path) -> None:

@@ -43,11 +43,12 @@ VALUES: tuple[Any, ...] = (
 NUMBERS = ("0", "1", "2", "3", "5", "-1", "1e9", "nan", "inf", "0x10", "９", "", " ", "99999999999999999999", "0.5")
 # Every option of the main command, with what may follow it; None for a flag.
 OPTIONS: dict[str, tuple[str, ...] | None] = {
-    "--n": ("1", "2", "3", *NUMBERS[:6], *NUMBERS[7:11]),
+    "--n": ("1", "2", "3", *NUMBERS[:6], *NUMBERS[7:11], str(2**63), str(2**64)),
     "--seed": NUMBERS,
     "--truncation": NUMBERS,
     "--index": NUMBERS,
-    "--shard": ("1/1", "1/2", "2/2", "3/2", "0/0", "1/", "/", "a/b", "-1/2", "1/1/1", "9999999999/9999999999"),
+    "--shard": ("1/1", "1/2", "2/2", "3/2", "0/0", "1/", "/", "a/b", "-1/2", "1/1/1", "9999999999/9999999999",
+                "1/" + "9" * 5000),
     "--format": ("png", "webp", "jpeg", "gif", "", "PNG"),
     "--level": NUMBERS,
     "--quality": NUMBERS,
@@ -186,7 +187,7 @@ def try_metadata(rng: random.Random, generator: Generator) -> str:
             case 2:
                 props[key] = json.dumps(rng.choice(VALUES))
             case 3:
-                props[key] = _damaged(rng, props[key].encode()).decode(errors="replace")
+                props[key] = _damaged(rng, props[key].encode("utf-8", "surrogatepass")).decode(errors="replace")
             case _:
                 props["genface." + str(rng.choice(VALUES))] = str(rng.choice(VALUES))
         if not props:

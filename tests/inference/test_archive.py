@@ -197,7 +197,7 @@ def test_what_appears_meanwhile_is_spared(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["faces.zip"]
 
 
-@pytest.mark.parametrize("name", ["faces.tar.gz", "faces.tgz", "faces.7z"])
+@pytest.mark.parametrize("name", ["faces.tar.gz", "faces.tgz", "faces.7z", "face.png", "walk.mp4"])
 def test_other_containers_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"\.zip or \.tar files, or folders; \.\w+ is none"):
         write_one(tmp_path / name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto
 
 from genface.progress import Progress
 
@@ -60,7 +61,7 @@ def test_force_replaces(run: Run, tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--n", 0], "n must be at least 1, not 0"),
+        (["--n", 0], "n must be at least 1 and below 2^63, not 0"),
         (["--n", -5], "n must be at least 1"),
         (["--n", "many"], "'--n'"),
         (["--seed", -1], "seed must be"),
@@ -71,13 +72,19 @@ def test_force_replaces(run: Run, tiny: Path, tmp_path: Path) -> None:
         (["--provider", "abacus"], "no provider 'abacus'"),
         (["--out", "nowhere/faces.zip"], "nowhere does not exist"),
         (["--out", "faces.tar.gz"], "faces.tar.gz: archives are"),
+        (["--out", "face.png"], "face.png: archives are .zip or .tar files, or folders; .png is none"),
         (["--threads", 0], "threads must be"),
+        (["--threads", 1025], "threads must be from 1 to 1,024"),
         (["--shard", "4/3"], "shard 4/3 is out of range"),
         (["--shard", "1/3/5"], "--shard takes K/N"),
         (["--shard", "²/3"], "--shard takes K/N"),
+        (["--shard", "1/" + "9" * 5000], "--shard takes K/N"),
         (["--n", 3, "--shard", "1/4"], "shard 1/4 is out of range"),
         (["--index", -1], "index must be"),
-        (["--index", 2**63], "2^63 - 1"),
+        (["--index", 2**63], f"index must be from 0 to {2**63 - 2}"),
+        (["--index", 3, "--out", "three.jpg"], "three.jpg: this image is a png: end its name in .png"),
+        (["--index", 3, "--format", "webp", "--out", "three"], "end its name in .webp"),
+        (["--n", 2**63], "below 2^63"),
         (["--n", 3, "--index", 3], "index must be from 0 to 2, not 3"),
         (["--index", 3, "--resume"], "--index draws one image"),
         (["--format", "gif"], "'--format'"),
@@ -140,28 +147,27 @@ def test_resume_finishes_what_is_there(run: Run, tiny: Path, tmp_path: Path, mon
     from genface import draw
 
     monkeypatch.chdir(tmp_path)
-    arguments = ["--model", tiny, "--n", 20, "--out", "faces"]
+    arguments = ["--model", tiny, "--n", 40, "--out", "faces"]
     encode, count = draw.encode, 0
 
-    def stop_at_the_tenth(*given: Any) -> bytes:
+    def stop_in_the_second_block(*given: Any) -> bytes:
         nonlocal count
         count += 1
-        if count > 10:
+        if count > 20:
             raise KeyboardInterrupt
         return encode(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(draw, "encode", stop_at_the_tenth)
-        code, _, stderr = run(*arguments, "--batch", 1, "--threads", 1)
+        patch.setattr(draw, "encode", stop_in_the_second_block)
+        code, _, stderr = run(*arguments, "--threads", 1)
     assert code == 130
     assert not Path("faces").exists()
-    kept = sum(1 for _ in Path(".faces.part").glob("*.png")) if Path(".faces.part").exists() else 0
-    if kept:
-        assert "--resume goes on from there" in stderr
-        assert "was begun already" in run(*arguments)[2]
+    assert sum(1 for _ in Path(".faces.part").glob("*.png")) == 16  # the first block
+    assert "--resume goes on from there" in stderr
+    assert "was begun already" in run(*arguments)[2]
     code, stdout, stderr = run(*arguments, "--resume")
     assert (code, stderr) == (0, "")
-    assert ("of them drawn now" in stdout) == bool(kept)
+    assert "24 of them drawn now" in stdout
     assert "complete already" in run(*arguments, "--resume")[1]
     assert "seed 0 there, 1 wanted" in run(*arguments, "--resume", "--seed", 1)[2]
 
@@ -180,6 +186,20 @@ def test_verify(run: Run, tiny: Path, tmp_path: Path) -> None:
     code, stdout, stderr = run("verify", faces, "--model", tiny)
     assert (code, stdout) == (2, "")
     assert "000003.png" in stderr
+
+
+def test_a_command_with_a_slip_in_its_name(run: Run, tiny: Path) -> None:
+    code, stdout, stderr = run("verfy", "faces.zip", "--model", tiny)
+    assert (code, stdout) == (2, "")
+    assert "No such command 'verfy'" in stderr
+
+
+def test_a_whole_number_is_given_as_it_is(run: Run, save_variant: Callable[..., Path], tmp_path: Path) -> None:
+    """As a float, 2^53 + 1 would be 2^53."""
+    model = save_variant(card=None, scalars={"key": (TensorProto.INT64, [])})
+    arguments = ["--model", model, "--n", 1, "--out", tmp_path / "faces", "--input", f"key={2**53 + 1}"]
+    assert run(*arguments)[0] == 0
+    assert json.loads((tmp_path / "faces" / "manifest.json").read_text())["inputs"] == {"key": 2**53 + 1}
 
 
 def test_the_model_is_required(run: Run) -> None:
@@ -252,13 +272,32 @@ def test_a_stopped_command_says_how_to_go_on(tiny: Path, tmp_path: Path, sent: s
     assert [entry.name for entry in tmp_path.iterdir()] == [f".{name}.part"]
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_a_library_takes_for_an_error_is_a_stop(tiny: Path, sent: signal.Signals) -> None:
+    """ONNX Runtime, stopped while it is imported, raises an ImportError; a second signal then changes nothing."""
+    code = (
+        "import os, sys\nfrom genface import providers\nfrom genface.errors import UserError\n"
+        "def stopped():\n"
+        f"    try:\n        os.kill(os.getpid(), {int(sent)})\n"
+        "    except KeyboardInterrupt:\n        raise UserError('cannot be imported')\n"
+        "class Stderr:\n"
+        "    def __getattr__(self, name): return getattr(sys.__stderr__, name)\n"
+        f"    def write(self, text): os.kill(os.getpid(), {int(sent)}); return sys.__stderr__.write(text)\n"
+        "providers.onnx_runtime = stopped\nsys.stderr = Stderr()\n"
+        "from genface.cli import main\n"
+        f"sys.argv = ['genface', 'info', '--model', {str(tiny)!r}]\nmain()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "genface: stopped\n")
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
 def test_a_result_that_cannot_be_printed_is_an_error(tiny: Path) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "genface", "info", "--model", str(tiny)]
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
     assert result.returncode == 2
-    assert result.stderr == "genface: error: No space left on device\n"
+    assert result.stderr == "genface: error: standard output: No space left on device\n"
 
 
 def test_a_reader_that_has_gone_ends_the_command_in_silence(tiny: Path) -> None:

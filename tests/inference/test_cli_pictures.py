@@ -287,7 +287,7 @@ def refused(outcome: tuple[int, str, str], message: str) -> None:
         (["walk", "--out", "walk.jpg"], "walks are written as .png"),
         (["walk", "--out", "nowhere/walk.gif"], "nowhere does not exist"),
         (["walk", "--latents", "one.npy"], "--points must be from 2"),
-        (["walk", "--latents", "z.npy", "--start", 9], "--points must be from 2"),
+        (["walk", "--latents", "z.npy", "--start", 9], "z.npy has the indices 0 to 4"),
         (["walk", "--latents", "z.npy", "--start", -1], "from -1 on"),
         (["walk", "--seed", 2**64], "seed must be"),
     ],
@@ -302,3 +302,13 @@ def test_a_mistake_is_one_line(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     refused(run(*arguments, "--model", tiny), message)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["grid", "walk"])
+def test_a_latent_whose_length_is_open_is_asked_for(
+    run: Run, save_variant: Callable[..., Path], tmp_path: Path, command: str
+) -> None:
+    model = save_variant(card=None, latent_tail=("C",), pooled=True)
+    arguments = (command, "--model", model, "--out", tmp_path / "out.png")
+    refused(run(*arguments), "say it by --z-dim")
+    assert run(*arguments, "--z-dim", 6)[0] == 0

@@ -164,7 +164,7 @@ def test_what_was_drawn_is_kept_and_taken_up(
     generator: Generator, tmp_path: Path, name: str, error: BaseException
 ) -> None:
     broken: Any = Breaking(generator, error)
-    with pytest.raises(type(error)):
+    with pytest.raises(UserError if isinstance(error, MemoryError) else type(error)):
         draw_archive(broken, DrawConfig(n=200), tmp_path / name, workers=1)
     assert [entry.name for entry in tmp_path.iterdir()] == [f".{name}.part"]
     found: list[int] = []
@@ -202,6 +202,48 @@ def test_only_so_many_jobs_are_drawn_ahead_of_the_writer(generator: Generator, t
         progress=lambda done: ahead.append(drawn.count - done),
     )
     assert max(ahead) <= (8 * 2 + 1) * generator.block
+
+
+def test_large_jobs_are_fewer(generator: Generator, tmp_path: Path) -> None:
+    """A batch of thousands must not wait eight times for each worker."""
+    ahead: list[int] = []
+    drawn: Any = Counting(generator)
+    draw_archive(
+        drawn,
+        DrawConfig(n=2_000, batch=160),
+        tmp_path / "faces",
+        workers=2,
+        progress=lambda done: ahead.append(drawn.count - done),
+    )
+    assert max(ahead) <= (2 * 2 + 1) * 160
+
+
+@pytest.mark.parametrize("part", ["from_latents", "encode"])
+def test_memory_that_runs_out_is_told(
+    generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError("no 9 GiB")
+
+    if part == "encode":
+        monkeypatch.setattr("genface.draw.encode", fail)
+    else:
+        monkeypatch.setattr("genface.draw.latents", lambda seed, indices, *_, **__: fail() if indices else None)
+    with pytest.raises(UserError, match=r"out of memory while drawing 32 pictures .*no 9 GiB.* smaller --batch"):
+        draw_archive(generator, DrawConfig(n=40, batch=20), tmp_path / "faces", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_that_the_system_does_not_start_are_told(
+    generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(UserError, match=r"does not start 9,000 threads .*take fewer"):
+        draw_archive(generator, DrawConfig(n=40), tmp_path / "faces", workers=9_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 class Counting:

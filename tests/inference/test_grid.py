@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import io
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,6 +156,19 @@ def test_a_failure_to_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match=r"grid\.png: cannot be written \(No space left on device\); nothing was kept"):
+    told = r"grid\.png: cannot be written \(No space left on device\); make room; nothing was kept"
+    with pytest.raises(UserError, match=told):
         write_picture(tmp_path / "grid.png", PICTURES[0], {}, PictureFormat(), force=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_read_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There even removing what is not there fails, which must not hide the reason."""
+
+    def refuse(self: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(UserError, match=r"/grid\.png: cannot be written \(Read-only file system\); nothing was kept"):
+        write_picture(tmp_path / "grid.png", PICTURES[0], {}, PictureFormat(), force=False)

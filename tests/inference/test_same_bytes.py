@@ -68,7 +68,7 @@ def test_latents_from_a_file_are_the_seeds(generator: Generator, whole: Path, tm
         assert len(ours.manifest["latents_sha256"]) == 64
 
 
-# So many that seven runs do not finish them: a .zip and a .tar are written a MiB at a time.
+# So many that seven runs do not finish them.
 KINDS = [("faces.zip", "png", 30_000), ("faces.tar", "webp", 30_000), ("faces", "jpeg", 12_000)]
 
 

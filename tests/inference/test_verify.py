@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import tracemalloc
 from collections.abc import Callable, Iterable
@@ -115,7 +116,7 @@ def test_what_genface_writes_is_verified(
 ) -> None:
     config = DrawConfig(n=N, seed=3, truncation=0.7, shard=(1, 2), picture_format=picture_format)
     draw_archive(generator, config, tmp_path / name)
-    assert recorded_run(tmp_path / name) == {"provider": "cpu", "precision": "fp32", "inputs": {}}
+    assert recorded_run(tmp_path / name, generator.info.path) == {"provider": "cpu", "precision": "fp32", "inputs": {}}
     assert verify_archive(tmp_path / name, generator).same_bytes == N // 2
 
 
@@ -361,7 +362,7 @@ def test_further_inputs_are_part_of_the_run(save_variant: Callable[..., Path], t
     model = save_variant(extra_input=True, card=None)
     half, full = (Generator(model, inputs={"psi": psi}) for psi in (0.5, 1.0))
     drawn = Drawn(tmp_path / "faces", half)
-    assert recorded_run(drawn.path) == {"provider": "cpu", "precision": "fp32", "inputs": {"psi": 0.5}}
+    assert recorded_run(drawn.path, model) == {"provider": "cpu", "precision": "fp32", "inputs": {"psi": 0.5}}
     assert verify_archive(drawn.path, half).same_bytes == N
     with pytest.raises(UserError, match="psi"):
         verify_archive(drawn.path, full)
@@ -380,7 +381,10 @@ def test_what_genface_has_not_drawn_is_refused(draw: Callable[..., Drawn], manif
         (drawn.path / "manifest.json").unlink()
     else:
         (drawn.path / "manifest.json").write_text(json.dumps(manifest))
-    for use in (lambda: recorded_run(drawn.path), lambda: verify_archive(drawn.path, drawn.generator)):
+    for use in (
+        lambda: recorded_run(drawn.path, drawn.generator.info.path),
+        lambda: verify_archive(drawn.path, drawn.generator),
+    ):
         with pytest.raises(UserError, match=r"manifest\.json"):
             use()
 
@@ -453,10 +457,21 @@ def test_what_was_said_of_the_graph_is_part_of_the_run(save_variant: Callable[..
     model = save_variant("float 0 to 1", card=None)
     said = Generator(model, value_range="-1:1", latent="z")
     draw_archive(said, DrawConfig(n=4), tmp_path / "faces")
-    asked = recorded_run(tmp_path / "faces")
+    asked = recorded_run(tmp_path / "faces", model)
     assert (asked["value_range"], asked["latent"]) == ("-1:1", "z")
     assert verify_archive(tmp_path / "faces", Generator(model, **asked)).ok
     with pytest.raises(UserError, match=r"was drawn with answers .*open it the same way"):
         verify_archive(tmp_path / "faces", Generator(model))
     with pytest.raises(UserError, match=r"answers\.value_range .* there"):
         draw_archive(Generator(model), DrawConfig(n=4), tmp_path / "faces", resume=True)
+
+
+def test_another_model_is_named_before_it_is_opened(
+    save_variant: Callable[..., Path], tiny: Path, tmp_path: Path, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    """What the archive's model was asked may mean nothing to the other: that is not what is wrong."""
+    model = save_variant(extra_input=True, card=None)
+    draw_archive(Generator(model, inputs={"psi": 0.5}), DrawConfig(n=2), tmp_path / "faces")
+    code, _, stderr = run("verify", tmp_path / "faces", "--model", tiny)
+    assert code == 2
+    assert f"was drawn by the model of SHA-256 {hashlib.sha256(model.read_bytes()).hexdigest()}" in stderr
