@@ -1,38 +1,49 @@
-"""The two sides of a score, and the one rule by which the real side is prepared like the fake one."""
+"""Pictures of one side of a score: where they come from, what their files say, and the faces they are prepared to.
+
+`Pictures` are those of one place, `PictureFiles` or `evalface.generated.DrawnPictures`; a `Side` is such pictures
+together with the rule by which each becomes a face. Both name a picture by its index, 0 to N - 1.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
-from collections import Counter
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from evalface.looks import UNREADABLE, Look, look
 from genface.archive import KIND, PREPARED_KIND
 from genface.cores import usable_cores
 from genface.errors import BrokenImageError, UserError
-from genface.photos import MAX_PIXELS, Preparation, is_faceless, prepare_many
+from genface.photos import Preparation, PreparedFace, is_faceless, prepare_many
 from genface.sources import PictureSource
 
 # Sets whose manifest tells how their pictures were prepared: drawn archives and prepared real sets.
 _RECORDED_KINDS = (KIND, PREPARED_KIND)
-_UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """One reading of all files of a source, before any is decoded."""
+    """One look at every picture of a set, before any is decoded."""
 
-    digests: tuple[str, ...]
-    """SHA-256 of each file in the source's order; `unreadable` for a file that cannot be read."""
-    sizes: frozenset[tuple[int, int]]
-    """Widths and heights that the headers declare; files without a readable header are left out."""
+    looks: tuple[Look, ...]
+    """In the order of the pictures."""
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """What tells each picture from every other: SHA-256 of its file; `unreadable` for one that cannot be read."""
+        return tuple(look.digest for look in self.looks)
+
+    @cached_property
+    def sizes(self) -> frozenset[tuple[int, int]]:
+        """Widths and heights that the headers declare; files without a readable header are left out."""
+        return frozenset(look.size for look in self.looks if look.size is not None)
 
     @property
     def sha256(self) -> str:
@@ -40,75 +51,118 @@ class Survey:
         return hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
 
 
+class Pictures(ABC):
+    """The pictures of one place, in one order; a context manager that closes the place."""
+
+    names: Sequence[str]
+    manifest: dict[str, Any] | None
+    """What tells how they were made, if anything does."""
+    record: Preparation | None
+    """How they were prepared, or the photos that their generator learned from, as far as that is recorded."""
+
+    @property
+    @abstractmethod
+    def survey(self) -> Survey:
+        """A look at each; files are read when this is first asked for."""
+
+    @abstractmethod
+    def faces(self, preparation: Preparation | None, indices: Sequence[int] | None = None) -> Iterator[PreparedFace]:
+        """The pictures `indices` (default: all) in that order, prepared; with None each keeps its size.
+
+        What to do about broken ones, which come with a reason in place of pixels, is the caller's.
+        """
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """The place, as a person named it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the place."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class PictureFiles(Pictures):
+    """Encoded pictures of a folder or an archive.
+
+    Raises UserError for a preparation in the manifest that this version cannot use; `faces` does when a file is not
+    any more what the survey has seen.
+    """
+
+    def __init__(self, source: PictureSource) -> None:
+        self._source = source
+        self.names, self.manifest = source.names, source.manifest
+        self.record = recorded_preparation(source)
+
+    @cached_property
+    def survey(self) -> Survey:
+        return survey(self._source)
+
+    def faces(self, preparation: Preparation | None, indices: Sequence[int] | None = None) -> Iterator[PreparedFace]:
+        names = None if indices is None else [self.names[index] for index in indices]
+        return prepare_many(_Surveyed(self._source, self.survey), preparation, names)
+
+    def close(self) -> None:
+        self._source.close()
+
+    def __str__(self) -> str:
+        return str(self._source)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of a score: where its pictures are, and how each is prepared."""
+    """One side of a score: its pictures, and how each becomes a face."""
 
-    source: PictureSource
-    survey: Survey
+    source: Pictures
     size: int
-    """Side of every prepared face in pixels."""
+    """Side of every face in pixels."""
     preparation: Preparation | None
     """None: the pictures are faces of `size` px already and are used as they are."""
 
+    @property
+    def survey(self) -> Survey:
+        """What the files say."""
+        return self.source.survey
+
+    @property
+    def record(self) -> Preparation | None:
+        """The rule that made the faces, applied here or before; None where nothing tells it."""
+        return self.preparation or self.source.record
+
+    def faces(self, indices: Sequence[int] | None = None) -> Iterator[PreparedFace]:
+        """The faces `indices` (default: all) in that order: uint8 [size, size, 3], or why there is none.
+
+        Raises UserError for a face used as it is that has not the side's size.
+        """
+        for face in self.source.faces(self.preparation, indices):
+            if face.pixels is not None and face.pixels.shape != (self.size, self.size, 3):
+                height, width, _ = face.pixels.shape
+                raise UserError(
+                    f"{self.source}: {face.name} is {width}x{height}, but the faces of this set should be"
+                    f" {self.size} px square; mend the set or its manifest"
+                )
+            yield face
+
 
 def survey(source: PictureSource) -> Survey:
-    """Hash every file and read its declared size. Broken files are noted here and judged when they are decoded."""
+    """Hash every file and read its header. Broken files are noted here and judged when they are decoded."""
 
-    def look(name: str) -> tuple[str, tuple[int, int] | None]:
+    def look_at(name: str) -> Look:
         try:
-            data = source.read(name)
+            return look(source.read(name))
         except BrokenImageError:
-            return _UNREADABLE, None
-        digest = hashlib.sha256(data).hexdigest()
-        try:
-            with Image.open(io.BytesIO(data)) as header:
-                return digest, header.size if header.width * header.height <= MAX_PIXELS else None
-        except Exception:  # Pillow raises whatever the damage leads to; decoding will say what it is
-            return digest, None
+            return Look(digest=UNREADABLE)
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        looks = list(pool.map(look, source.names))
-    return Survey(
-        digests=tuple(digest for digest, _ in looks), sizes=frozenset(size for _, size in looks if size is not None)
-    )
-
-
-def align(real: PictureSource, fake: PictureSource, size: int | None) -> tuple[Side, Side, str]:
-    """Decide how both sides are prepared; returns real, fake and the sentence that tells a person.
-
-    1. The fakes' manifest carries a preparation: reals are prepared by it, or used as they are if they carry the same.
-    2. No record and all fakes are squares of one size: that size, centre crop.
-    3. Otherwise both sides are centre-cropped to `size`, which must be given.
-
-    Raises UserError for records that differ, for a `size` that contradicts a record, and where `size` is missing.
-    """
-    real_record, fake_record = recorded_preparation(real), recorded_preparation(fake)
-    fake_survey = survey(fake)
-    if fake_record is not None:
-        if size not in (None, fake_record.size):
-            raise UserError(f"--size {size} contradicts {fake}, whose manifest says {fake_record}; leave --size out")
-        target, fake_rule = fake_record, None
-        said = f"real pictures are prepared as the manifest of {fake} says ({fake_record})"
-    elif size is not None:
-        target = fake_rule = Preparation(size=size)
-        said = f"both sides are prepared by --size ({target})"
-    else:
-        target, fake_rule = _common_preparation(fake, fake_survey), None
-        said = f"real pictures are prepared to the size of the fakes, which carry no record ({target})"
-    real_rule: Preparation | None = target
-    if real_record is not None:
-        # Without a record on the fakes their crop is unknown, and the reals' own is as good as any.
-        fits = real_record == fake_record if fake_record is not None else real_record.size == target.size
-        if not fits:
-            raise UserError(
-                f"{real} was prepared differently ({real_record}) from {fake} ({target}): give the original photos as"
-                " the real side, or a set prepared like the fakes"
-            )
-        real_rule, said = None, f"{said}; {real} is prepared so already ({real_record}) and used as it is"
-    real_side = Side(source=real, survey=survey(real), size=target.size, preparation=real_rule)
-    fake_side = Side(source=fake, survey=fake_survey, size=target.size, preparation=fake_rule)
-    return real_side, fake_side, said
+        return Survey(looks=tuple(pool.map(look_at, source.names)))
 
 
 def recorded_preparation(source: PictureSource) -> Preparation | None:
@@ -128,68 +182,51 @@ def recorded_preparation(source: PictureSource) -> Preparation | None:
         ) from error
 
 
-def note_on_copies(real: Side, fake: Side) -> str | None:
-    """What a person should know about generated files that are byte for byte files of the real side, if there are any.
-
-    Pictures that cannot be read are left out.
-    """
-    reals, fakes = (Counter(digest for digest in side.survey.digests if digest != _UNREADABLE) for side in (real, fake))
-    if fakes and reals == fakes:
-        return f"{real.source} and {fake.source} hold the same files: these scores say nothing about a generator"
-    copies = sum(count for digest, count in fakes.items() if digest in reals)
-    if not copies:
-        return None
-    return f"{copies:,} of {fakes.total():,} files of {fake.source} are byte for byte files of {real.source}"
-
-
-def _common_preparation(fake: PictureSource, found: Survey) -> Preparation:
-    if len(found.sizes) == 1:
-        (width, height), *_ = found.sizes
-        if width == height:
-            try:
-                return Preparation(size=width)
-            except UserError as error:
-                raise UserError(
-                    f"{fake}: carries no record of its preparation, and its pictures are {width}x{height}: {error}; say"
-                    " by --size N to what size both sides are centre-cropped"
-                ) from error
-    shown = ", ".join(f"{width}x{height}" for width, height in sorted(found.sizes)[:4]) or "none readable"
-    raise UserError(
-        f"{fake}: carries no record of its preparation, and its pictures are not squares of one size ({shown}"
-        f"{', ...' if len(found.sizes) > 4 else ''}); say by --size N to what size both sides are centre-cropped"
-    )
-
-
 def blocks(
-    side: Side, broken: dict[int, BrokenImageError], stop_at_broken: bool, length: int = 128
-) -> Iterator[NDArray[np.uint8]]:
-    """Prepared faces in the source's order, uint8 [N, size, size, 3] with N at most `length`.
+    side: Side, indices: Sequence[int], broken: dict[int, BrokenImageError], stop_at_broken: bool, length: int = 128
+) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """The faces `indices` in that order: at most `length` indices at a time, with uint8 [N, size, size, 3].
 
-    Broken pictures go into `broken` by their place in the source. With `stop_at_broken` no block comes after the first
-    one, but the others are still looked at, so that `broken` names them all; a picture without a face that the crop
-    asks for is among `broken` and stops nothing. Raises UserError for a face used as it is
-    that has not the side's size.
+    Broken pictures go into `broken` by their index. With `stop_at_broken` no block comes after the first one, but the
+    others are still looked at, so that `broken` names them all; a picture without a face that the crop asks for is
+    among `broken` and stops nothing. Raises UserError for a face used as it is that has not the side's size.
     """
     faces: list[NDArray[np.uint8]] = []
-    stopped = False
-    for index, face in enumerate(prepare_many(side.source, side.preparation)):
+    whole: list[int] = []
+    stopped = stop_at_broken and any(not is_faceless(error) for error in broken.values())
+    for index, face in zip(indices, side.faces(indices), strict=True):
         if face.pixels is None:
             assert face.broken is not None
             broken[index] = face.broken
             stopped |= stop_at_broken and not is_faceless(face.broken)
-            continue
-        if face.pixels.shape != (side.size, side.size, 3):
-            height, width, _ = face.pixels.shape
-            raise UserError(
-                f"{side.source}: {face.name} is {width}x{height}, but the faces of this set should be {side.size} px"
-                " square; mend the set or its manifest"
-            )
-        if stopped:
-            faces.clear()
-            continue
-        faces.append(face.pixels)
-        if len(faces) == length:
-            yield np.stack(faces)
-            faces = []
+        elif not stopped:
+            faces.append(face.pixels)
+            whole.append(index)
+            if len(faces) == length:
+                yield whole, np.stack(faces)
+                faces, whole = [], []
     if faces and not stopped:
-        yield np.stack(faces)
+        yield whole, np.stack(faces)
+
+
+class _Surveyed(PictureSource):
+    """A source that gives only what its survey has seen: features are kept under the hash of their picture."""
+
+    def __init__(self, source: PictureSource, seen: Survey) -> None:
+        super().__init__(source.path, source.names, source.manifest)
+        self._source = source
+        self._digests = dict(zip(source.names, seen.digests, strict=True))
+
+    def read(self, name: str) -> bytes:
+        try:
+            data = self._source.read(name)
+        except BrokenImageError:
+            if self._digests[name] == UNREADABLE:
+                raise
+            data = b""
+        if hashlib.sha256(data).hexdigest() != self._digests[name]:
+            raise UserError(f"{self._source}: {name} has changed since it was first read; start again")
+        return data
+
+    def __str__(self) -> str:
+        return str(self._source)

@@ -8,61 +8,44 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evalface.embedding import Embedding, to_csv, to_png
 from evalface.files import write_all_whole
-from evalface.kernel import KernelDistance
-from evalface.neighbours import LeaveOneOut, PrecisionRecall
+from evalface.panels import ReportPictures
+from evalface.readings import Reading, readings
+from evalface.score_set import Scores
 from genface.errors import UserError
 
 KIND = "evalface-report"
-SCHEMA_VERSION = 1
-_DOCUMENT = "report.json"
+SCHEMA_VERSION = 2
+DOCUMENT = "report.json"
 _PAGE = "report.html"
 _PROBE_BYTES = 4096
+
+SideKind = Literal["pictures", "generator", "statistics"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SideRecord:
-    """One side as it was scored."""
+    """One side as it was scored. None stands for what a statistics file does not tell."""
 
     path: str
-    n: int
+    kind: SideKind
+    n: int | None
     """Pictures scored."""
     skipped: list[str]
     """Broken pictures that were left out, each with its reason."""
     contents_sha256: str
+    """Of all pictures in their order, whatever their names; of the file itself for statistics."""
     preparation: dict[str, Any] | None
-    """None: used as they are."""
-    size: int
+    """What was done to the pictures here; None: used as they are."""
+    record: dict[str, Any] | None
+    """The rule that made the faces, applied here or before, as far as anything tells it."""
+    size: int | None
     manifest: dict[str, Any] | None
     """What the set's own manifest says as a whole (model, seed, licence ...)."""
     features_from_cache: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrechetScore:
-    """The Frechet distance over all pictures of both sides."""
-
-    name: str
-    value: float
-    floor: float
-    """The same distance between two random halves of the real side."""
-    floor_n: int
-    """Pictures in each half."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """All numbers of a report."""
-
-    frechet: FrechetScore
-    kid: KernelDistance
-    precision_recall: PrecisionRecall
-    leave_one_out: LeaveOneOut
-    """In the extractor's features."""
-    leave_one_out_pixels: LeaveOneOut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,33 +61,48 @@ class Report:
     """Seed, subsample sizes, neighbours: what else can change a number."""
     notes: list[str]
     """What a person should know before believing the numbers."""
+    warnings: list[str]
+    """Those of `notes` that may make the numbers meaningless."""
+    preflight: dict[str, Any]
+    """What the files of both sides look like, beside each other."""
     seconds: dict[str, float]
     versions: dict[str, str]
     created: str
     embedding: Embedding | None = field(repr=False)
-    real_names: list[str] = field(repr=False)
-    fake_names: list[str] = field(repr=False)
-    real_sheet: bytes = field(repr=False)
-    """PNG, a seeded sample of the real side as it was scored."""
-    fake_sheet: bytes = field(repr=False)
+    pictures: ReportPictures | None = field(repr=False)
+    """None where a side is statistics."""
+    real_names: Sequence[str] = field(repr=False)
+    """Of the pictures scored, row by row of the features."""
+    fake_names: Sequence[str] = field(repr=False)
+
+    @property
+    def readings(self) -> list[Reading]:
+        """What the scores say in words."""
+        return readings(self.scores, self.real.n, self.fake.n)
 
     def document(self) -> dict[str, Any]:
         """The report as plain JSON types; the same for API, file and stdout."""
+        panels = self.pictures.panels if self.pictures else ()
         return {
             "kind": KIND,
             "schema_version": SCHEMA_VERSION,
             "created": self.created,
-            "scores": asdict(self.scores),
+            "scores": self.scores.to_dict(),
+            "readings": [asdict(reading) for reading in self.readings],
             "real": asdict(self.real),
             "fake": asdict(self.fake),
             "extractor": self.extractor,
             "settings": self.settings,
             "notes": self.notes,
+            "warnings": self.warnings,
+            "preflight": self.preflight,
+            "pictures": {panel.key: panel.to_list() for panel in panels},
             "versions": self.versions,
             "seconds": self.seconds,
         }
 
     def to_json(self) -> str:
+        """`document` as text."""
         return json.dumps(self.document(), indent=2, allow_nan=False) + "\n"
 
     def write(self, folder: str | Path, *, force: bool = False) -> Path:
@@ -118,7 +116,7 @@ class Report:
         folder = Path(folder)
         check_folder(folder, (Path(self.real.path), Path(self.fake.path)), force=force)
         picture = to_png(self.embedding, self.extractor["title"]) if self.embedding else None
-        files: dict[str, bytes | str] = {_DOCUMENT: self.to_json(), _PAGE: render(self, picture)}
+        files: dict[str, bytes | str] = {DOCUMENT: self.to_json(), _PAGE: render(self, picture)}
         if self.embedding and picture:
             files |= {"tsne.png": picture, "tsne.csv": to_csv(self.embedding, self.real_names, self.fake_names)}
         try:
@@ -152,7 +150,7 @@ def check_folder(folder: Path, sides: Sequence[Path], *, force: bool) -> None:
     if force or empty:
         return
     try:
-        earlier = json.loads((folder / _DOCUMENT).read_text()).get("kind") == KIND
+        earlier = json.loads((folder / DOCUMENT).read_text()).get("kind") == KIND
     except (OSError, ValueError, AttributeError):
         earlier = False
     if not earlier:

@@ -1,34 +1,38 @@
-"""The scores on the terminal: a table for people, plain columns when piped."""
+"""Scores on the terminal: a table for people, plain columns when piped."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from evalface.readings import read_one_nn, rows
 from evalface.report import Report
+from evalface.rows import rows
 
 
-def print_table(report: Report) -> None:
-    """Print the scores and the plain reading to stdout."""
-    reading = read_one_nn(report.scores.leave_one_out)
-    lines = rows(report)
+def print_report(report: Report) -> None:
+    """Print the scores and their plain readings to stdout."""
+    lines = [[row.name, row.value, row.interval, row.detail] for row in rows(report)]
+    print_columns(["score", "value", "95 % interval", "on"], lines, right=(1,))
+    for reading in report.readings:
+        print(f"{reading.about}: {reading.sentence}")
+
+
+def print_columns(head: Sequence[str], lines: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """A table with `right` columns set to the right: by rich on a terminal, padded by blanks when piped."""
     # Asked of the stream itself: FORCE_COLOR makes rich take a pipe for a terminal.
-    if not sys.stdout.isatty():
-        name_width = max(len(row.name) for row in lines)
-        value_width = max(len(row.value) for row in lines)
-        for row in lines:
-            print(f"{row.name:{name_width}}  {row.value:>{value_width}}  {row.detail}")
-        print(reading)
-        return
-    from rich.console import Console
-    from rich.table import Table
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("score")
-    table.add_column("value", justify="right", style="bold", no_wrap=True)
-    table.add_column("on", style="dim")
-    for row in lines:
-        table.add_row(row.name, row.value, row.detail)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
-    console.print(reading)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for i, title in enumerate(head):
+            table.add_column(title, justify="right" if i in right else "left", style="bold" if i in right else None)
+        for line in lines:
+            table.add_row(*line)
+        Console(highlight=False, markup=False).print(table)
+        return
+    table_lines = [head, *lines]
+    widths = [max(len(line[i]) for line in table_lines) for i in range(len(head))]
+    for line in table_lines:
+        cells = (f"{cell:{'>' if i in right else '<'}{widths[i]}}" for i, cell in enumerate(line))
+        print("  ".join(cells).rstrip())

@@ -7,8 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from evalface.neighbours import LeaveOneOut
-from evalface.readings import read_one_nn, sides_against_chance
+from evalface.one_nn import LeaveOneOut, PermutationTest
+from evalface.readings import sides_against_chance
 from trainface.report.curves import Lang
 from trainface.report.readings import number, whole
 from trainface.report.run_report import Archive
@@ -24,13 +24,16 @@ _ROWS: dict[str, Text] = {
     "kid": {"en": "KID x 1000", "ru": "KID × 1000"},
     "precision": {"en": "precision", "ru": "точность (precision)"},
     "recall": {"en": "recall", "ru": "полнота (recall)"},
+    "density": {"en": "density", "ru": "плотность (density)"},
+    "coverage": {"en": "coverage", "ru": "охват (coverage)"},
     "leave_one_out": {"en": "LOO-1NN in features", "ru": "LOO-1NN в признаках"},
     "leave_one_out_pixels": {"en": "LOO-1NN in raw pixels", "ru": "LOO-1NN в пикселях"},
 }
+_COVER = ("density", "coverage")
 _ALL: Text = {"en": "{real} real, {fake} generated", "ru": "настоящих: {real}, сгенерированных: {fake}"}
-_HALVES: Text = {
-    "en": "one half of the reals against the other, {n} each",
-    "ru": "одна половина настоящих против другой, по {n}",
+_OTHERS: Text = {
+    "en": "real pictures against other real ones, {n} each",
+    "ru": "настоящие против других настоящих, по {n}",
 }
 _PAIRS: Text = {"en": "{n} of each side, k = {k}", "ru": "по {n} с каждой стороны, k = {k}"}
 _ONE_NN: Text = {
@@ -91,37 +94,55 @@ def missing_lines(*, real: str | None, is_training_data: bool, has_log: bool, n:
 def archive_section(document: dict[str, Any], lang: Lang, *, folder: Path) -> Archive:
     """The scores of `document`, what evalface's report.json holds, for the report in `folder`."""
     scores = document["scores"]
-    frechet, kid, manifold = scores["frechet"], scores["kid"], scores["precision_recall"]
+    frechet, kid = scores["frechet"], scores["kid"]
     everything = _ALL[lang].format(real=whole(document["real"]["n"], lang), fake=whole(document["fake"]["n"], lang))
-    pairs = _PAIRS[lang].format(n=whole(manifold["n_per_side"], lang), k=manifold["k"])
     name = frechet["name"] if lang == "en" else document["extractor"]["title"]
-    halves = _HALVES[lang].format(n=whole(frechet["floor_n"], lang))
-    spread = number(1000 * kid["standard_error"], lang, 2)
-    rows = [
-        (_ROWS["frechet"][lang].format(name=name), number(frechet["value"], lang, 4), everything),
-        (_ROWS["floor"][lang], number(frechet["floor"], lang, 4), halves),
-        (_ROWS["kid"][lang], f"{number(1000 * kid['value'], lang, 4)} ± {spread}", everything),
-        *((_ROWS[key][lang], number(manifold[key], lang), pairs) for key in ("precision", "recall")),
-    ]
+    rows = [(_ROWS["frechet"][lang].format(name=name), number(frechet["value"], lang, 4), everything)]
+    # A score that needs every picture is null where one side is a file of statistics.
+    if frechet["floor"] is not None:
+        others = _OTHERS[lang].format(n=whole(frechet["floor_n"], lang))
+        rows.append((_ROWS["floor"][lang], number(frechet["floor"], lang, 4), others))
+    if kid is not None:
+        spread = number(1000 * kid["standard_error"], lang, 2)
+        rows.append((_ROWS["kid"][lang], f"{number(1000 * kid['value'], lang, 4)} ± {spread}", everything))
+    if (manifold := scores["precision_recall"]) is not None:
+        pairs = _PAIRS[lang].format(n=whole(manifold["n_per_side"], lang), k=manifold["k"])
+        rows += [(_ROWS[key][lang], number(manifold[key], lang), pairs) for key in ("precision", "recall")]
+    if (cover := scores["density_coverage"]) is not None:
+        counts = _ALL[lang].format(real=whole(cover["n_real"], lang), fake=whole(cover["n_fake"], lang))
+        rows += [(_ROWS[key][lang], number(cover[key], lang), f"{counts}, k = {cover['k']}") for key in _COVER]
     for key in ("leave_one_out", "leave_one_out_pixels"):
-        score = LeaveOneOut(**scores[key])
-        detail = _ONE_NN[lang].format(
-            n=whole(score.n_per_side, lang),
-            real=number(score.real_accuracy, lang),
-            fake=number(score.fake_accuracy, lang),
-            chance=number(score.chance, lang),
-        )
-        rows.append((_ROWS[key][lang], number(score.accuracy, lang), detail))
-    score = LeaveOneOut(**scores["leave_one_out"])
-    reading = read_one_nn(score) if lang == "en" else read_one_nn_in_russian(score)
+        if scores[key] is not None:
+            rows.append((_ROWS[key][lang], *_one_nn(LeaveOneOut(**scores[key]), lang)))
+    if lang == "en":
+        readings = [f"{said['about']}: {said['sentence']}" for said in document["readings"]]
+    else:
+        readings = _readings_in_russian(scores)
     # The notes name files as they were given; those of the folder are named as its reader finds them.
     notes = [note.replace(f"{folder}/", "") for note in document["notes"]]
-    return Archive(rows=rows, readings=[reading], notes=notes)
+    return Archive(rows=rows, readings=readings, notes=notes)
 
 
-def read_one_nn_in_russian(score: LeaveOneOut) -> str:
+def _one_nn(score: LeaveOneOut, lang: Lang) -> tuple[str, str]:
+    detail = _ONE_NN[lang].format(
+        n=whole(score.n_per_side, lang),
+        real=number(score.real_accuracy, lang),
+        fake=number(score.fake_accuracy, lang),
+        chance=number(score.chance, lang),
+    )
+    return number(score.accuracy, lang), detail
+
+
+def _readings_in_russian(scores: dict[str, Any]) -> list[str]:
+    if scores["leave_one_out"] is None:
+        return []
+    test = PermutationTest(**scores["leave_one_out_test"])
+    return [read_one_nn_in_russian(LeaveOneOut(**scores["leave_one_out"]), test)]
+
+
+def read_one_nn_in_russian(score: LeaveOneOut, test: PermutationTest | None = None) -> str:
     """What `evalface.readings.read_one_nn` says."""
-    sides = sides_against_chance(score)
+    sides = sides_against_chance(score, test)
     return _ONE_NN_SHARE.format(
         share=number(100 * score.accuracy, "ru", 3),
         chance=number(100 * score.chance, "ru", 3),

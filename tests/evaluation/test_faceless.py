@@ -14,7 +14,8 @@ import pytest
 
 from evalface.extractors.pixels import Pixels
 from evalface.features import side_features
-from evalface.images import Side, align, blocks
+from evalface.images import Side, blocks
+from evalface.inputs import align, open_side
 from genface.encode import encode_png
 from genface.errors import BrokenImageError, UserError
 from genface.photos import Preparation, decode, prepare
@@ -37,7 +38,11 @@ def sides(tmp_path: Path) -> tuple[Side, Side]:
         manifest: dict[str, Any] = {"kind": "genface-archive", "preparation": RECORD.to_dict()}
         archive.writestr("manifest.json", json.dumps(manifest))
         archive.writestr("000000.png", encode_png(np.zeros((32, 32, 3), np.uint8), None))
-    real, fake, _ = align(open_source(tmp_path / "real"), open_source(tmp_path / "fake.zip"), None)
+    real, fake, _ = align(
+        open_side(tmp_path / "real", role="real"), open_side(tmp_path / "fake.zip", role="fake"), None
+    )
+    assert isinstance(real, Side)
+    assert isinstance(fake, Side)
     return real, fake
 
 
@@ -45,9 +50,10 @@ def test_reals_are_cut_out_as_the_fakes_record_says(sides: tuple[Side, Side]) ->
     real, _ = sides
     assert real.preparation == RECORD
     broken: dict[int, BrokenImageError] = {}
-    (block,) = blocks(real, broken, stop_at_broken=True)
+    ((indices, block),) = blocks(real, range(5), broken, stop_at_broken=True)
+    assert indices == [0, 1, 3, 4]
     assert list(broken) == [2]
-    with open_source(real.source.path) as source:
+    with open_source(str(real.source)) as source:
         expected = [np.asarray(prepare(decode(source.read(f"{i}.png"), ""), RECORD)) for i in (0, 1, 3, 4)]
     np.testing.assert_array_equal(block, np.stack(expected))
 
@@ -61,6 +67,6 @@ def test_features_leave_them_out_with_a_line(sides: tuple[Side, Side]) -> None:
 
 def test_a_broken_picture_still_stops(sides: tuple[Side, Side]) -> None:
     real, _ = sides
-    (real.source.path / "4.png").write_text("no picture")
+    (Path(str(real.source)) / "4.png").write_text("no picture")
     with pytest.raises(UserError, match=r"1 of 5 pictures are broken: 4\.png"):
         side_features(real, (Pixels(),), "fail", "real", show_progress=False)

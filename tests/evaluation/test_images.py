@@ -1,7 +1,8 @@
-"""How the real side is prepared like the fake one, and how blocks stream."""
+"""What the files of a set say, and how its faces come in blocks."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evalface.images import Side, align, blocks, note_on_copies, survey
+from evalface.images import PictureFiles, Side, blocks, survey
+from evalface.looks import about_jpeg_quality, look
 from genface.errors import BrokenImageError, UserError
 from genface.photos import Preparation
 from genface.sources import open_source
@@ -18,118 +20,42 @@ from genface.sources import open_source
 Maker = Callable[..., Path]
 
 
-def archive_manifest(size: int, **more: Any) -> dict[str, Any]:
-    return {"kind": "genface-archive", "preparation": Preparation(size=size).to_dict(), **more}
+def side_of(path: Path, size: int = 16, preparation: Preparation | None = None) -> Side:
+    return Side(source=PictureFiles(open_source(path)), size=size, preparation=preparation)
 
 
-def aligned(real: Path, fake: Path, size: int | None = None) -> tuple[Side, Side, str]:
-    return align(open_source(real), open_source(fake), size)
-
-
-def test_the_fakes_record_prepares_the_reals(make_folder: Maker, make_archive: Maker) -> None:
-    real, fake, said = aligned(make_folder("real", size=40), make_archive("fake.zip", archive_manifest(16)))
-    assert real.preparation == Preparation(size=16)
-    assert fake.preparation is None
-    assert real.size == fake.size == 16
-    assert "manifest" in said
-    assert "16 px, center crop, lanczos" in said
-
-
-def test_reals_prepared_by_the_same_record_are_used_as_they_are(make_archive: Maker) -> None:
-    record = {"kind": "prepared-faces", "preparation": Preparation(size=16).to_dict()}
-    real, _, said = aligned(make_archive("real.zip", record), make_archive("fake.zip", archive_manifest(16)))
-    assert real.preparation is None
-    assert "used as it is" in said
-
-
-def test_another_record_on_the_reals_is_an_error(make_archive: Maker) -> None:
-    record = {"kind": "prepared-faces", "preparation": Preparation(size=32).to_dict()}
-    with pytest.raises(UserError, match=r"real\.zip was prepared differently \(32 px.*fake\.zip \(16 px"):
-        aligned(make_archive("real.zip", record, size=32), make_archive("fake.zip", archive_manifest(16)))
-
-
-def test_fakes_without_a_record_give_their_size(make_folder: Maker) -> None:
-    real, fake, said = aligned(make_folder("real", size=40), make_folder("fake", size=24))
-    assert real.preparation == Preparation(size=24)
-    assert fake.preparation is None
-    assert "carry no record" in said
-
-
-def test_a_strangers_manifest_is_no_record(make_folder: Maker, make_archive: Maker) -> None:
-    fake = make_archive("fake.zip", {"kind": "something", "preparation": {"size": 99}}, size=24)
-    assert aligned(make_folder("real", size=40), fake)[0].preparation == Preparation(size=24)
-
-
-def test_size_prepares_both_sides(make_folder: Maker) -> None:
-    real, fake, said = aligned(make_folder("real", size=40), make_folder("fake", size=24), size=16)
-    assert real.preparation == fake.preparation == Preparation(size=16)
-    assert "--size" in said
-
-
-def test_mixed_fakes_need_a_size(make_folder: Maker) -> None:
-    fake = make_folder("fake", size=24)
-    (fake / "other.png").write_bytes((make_folder("larger", n=1, size=32) / "000.png").read_bytes())
-    with pytest.raises(UserError, match=r"24x24, 32x32.*--size N"):
-        aligned(make_folder("real", size=40), fake)
-    assert aligned(fake, fake, size=16)[0].size == 16
-
-
-def test_fakes_too_large_for_any_preparation_need_a_size(make_folder: Maker) -> None:
-    fake = make_folder("fake", n=0)
-    Image.new("RGB", (1032, 1032)).save(fake / "000.png")
-    with pytest.raises(UserError, match=r"/fake: .*1032x1032.*8 to 1024.*--size N"):
-        aligned(make_folder("real", size=40), fake)
-    assert aligned(make_folder("again", size=40), fake, size=16)[1].size == 16
-
-
-def test_fakes_that_are_files_of_the_real_side_are_told(make_folder: Maker) -> None:
-    real, same, fake = make_folder("real", n=8), make_folder("same", n=8), make_folder("fake", n=8, seed=1)
-    for file in list(same.iterdir()):
-        file.rename(file.with_name(f"x{file.name}"))
-    assert note_on_copies(*aligned(real, fake)[:2]) is None
-    assert "hold the same files" in (note_on_copies(*aligned(real, same)[:2]) or "")
-    for name in ("000.png", "001.png"):
-        (fake / name).write_bytes((real / "005.png").read_bytes())
-    assert (note_on_copies(*aligned(real, fake)[:2]) or "").startswith("2 of 8 files of ")
-
-
-def test_size_against_a_record_is_an_error(make_folder: Maker, make_archive: Maker) -> None:
-    with pytest.raises(UserError, match="--size 32 contradicts"):
-        aligned(make_folder("real"), make_archive("fake.zip", archive_manifest(16)), size=32)
-    assert aligned(make_folder("same"), make_archive("fake2.zip", archive_manifest(16)), size=16)[1].size == 16
-
-
-@pytest.mark.parametrize("record", ["64 px", {"side": 64}, {"size": 64, "crop": "ears"}])
-def test_a_record_of_another_version_is_an_error(record: Any, make_folder: Maker, make_archive: Maker) -> None:
-    fake = make_archive("fake.zip", {"kind": "genface-archive", "preparation": record})
-    with pytest.raises(UserError, match=r"^\S*/fake\.zip: the preparation in its manifest .*(record|crop rule)"):
-        aligned(make_folder("real"), fake)
-
-
-def test_a_face_of_another_size_than_recorded_is_an_error(make_folder: Maker, make_archive: Maker) -> None:
-    _, fake, _ = aligned(make_folder("real", size=40), make_archive("fake.zip", archive_manifest(16), size=24))
-    with pytest.raises(UserError, match=r"000000\.png is 24x24.*16 px"):
-        list(blocks(fake, {}, stop_at_broken=True))
+def encoded(mode: str = "RGB", kind: str = "PNG", **options: Any) -> bytes:
+    data = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(data, kind, **options)
+    return data.getvalue()
 
 
 def test_blocks_hold_every_face_in_order(make_folder: Maker, noise_faces: Callable[..., np.ndarray]) -> None:
-    folder = make_folder("real", n=11, size=16, seed=3)
-    side = Side(source=(source := open_source(folder)), survey=survey(source), size=16, preparation=None)
-    found = list(blocks(side, {}, stop_at_broken=True, length=4))
-    assert [len(block) for block in found] == [4, 4, 3]
-    assert np.array_equal(np.concatenate(found), noise_faces(11, 16, 16, seed=3))
+    side = side_of(make_folder("real", n=11, seed=3))
+    found = list(blocks(side, range(11), {}, stop_at_broken=True, length=4))
+    assert [indices for indices, _ in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
+    faces = noise_faces(11, 16, 16, seed=3)
+    assert np.array_equal(np.concatenate([block for _, block in found]), faces)
+    ((indices, block),) = blocks(side, [9, 2], {}, stop_at_broken=True)
+    assert indices == [9, 2]
+    assert np.array_equal(block, faces[[9, 2]])
 
 
 def test_broken_pictures_are_all_named(make_folder: Maker) -> None:
-    folder = make_folder("real", n=9, size=16)
+    folder = make_folder("real", n=9)
     for name in ("002.png", "007.png"):
         (folder / name).write_bytes(b"no picture")
-    side = Side(source=(source := open_source(folder)), survey=survey(source), size=16, preparation=None)
     for stop in (True, False):
         broken: dict[int, BrokenImageError] = {}
-        found = list(blocks(side, broken, stop_at_broken=stop, length=2))
+        found = list(blocks(side_of(folder), range(9), broken, stop_at_broken=stop, length=2))
         assert sorted(broken) == [2, 7]
-        assert sum(len(block) for block in found) == (2 if stop else 7)
+        assert sum(len(block) for _, block in found) == (2 if stop else 7)
+
+
+def test_a_face_of_another_size_is_an_error(make_folder: Maker) -> None:
+    with pytest.raises(UserError, match=r"000\.png is 24x24.*16 px"):
+        list(side_of(make_folder("fake", size=24)).faces())
 
 
 def test_survey_sees_contents_and_not_names(make_folder: Maker) -> None:
@@ -138,3 +64,55 @@ def test_survey_sees_contents_and_not_names(make_folder: Maker) -> None:
         file.rename(file.with_name(f"x{file.name}"))
     digests = [survey(open_source(folder)).sha256 for folder in (first, same, other)]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_file_that_changes_meanwhile_is_an_error(change: str, make_folder: Maker) -> None:
+    """Its features would be kept under the hash of what it was."""
+    folder = make_folder("real")
+    side = side_of(folder)
+    assert len(side.survey.digests) == 8
+    if change == "edited":
+        (folder / "003.png").write_bytes((folder / "004.png").read_bytes())
+    else:
+        (folder / "003.png").unlink()
+    with pytest.raises(UserError, match=r"/real: 003\.png has changed since it was first read"):
+        list(side.faces())
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (encoded(), ("PNG", "RGB", (32, 24), False, False)),
+        (encoded("L"), ("PNG", "L", (32, 24), False, False)),
+        (encoded("P"), ("PNG", "P", (32, 24), False, False)),
+        (encoded("RGBA"), ("PNG", "RGBA", (32, 24), True, False)),
+        (encoded("I;16"), ("PNG", "I;16", (32, 24), False, False)),
+        (encoded("CMYK", "JPEG"), ("JPEG", "CMYK", (32, 24), False, True)),
+        (encoded(kind="WEBP"), ("WEBP", "RGB", (32, 24), False, True)),
+        (encoded(kind="WEBP", lossless=True), ("WEBP", "RGB", (32, 24), False, False)),
+        (encoded(kind="WEBP", lossless=True, icc_profile=b"x" * 100), ("WEBP", "RGB", (32, 24), False, False)),
+        (b"no picture", (None, None, None, False, False)),
+        (b"", (None, None, None, False, False)),
+    ],
+)
+def test_what_a_header_says(data: bytes, expected: tuple[Any, ...]) -> None:
+    seen = look(data)
+    assert (seen.format, seen.mode, seen.size, seen.alpha, seen.lossy) == expected
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_quality_of_a_jpeg(mode: str) -> None:
+    """Exact from 1 to 100 for libjpeg, whose tables Pillow's files have."""
+    qualities = range(1, 101)
+    assert [look(encoded(mode, "JPEG", quality=q)).jpeg_quality for q in qualities] == list(qualities)
+    assert look(encoded()).jpeg_quality is None
+
+
+def test_the_quality_of_another_encoders_table() -> None:
+    near_75 = [8, 6, 5, 8, 12, 20, 26, 31, 6, 6, 7, 10, 13, 29, 30, 28, 7, 7, 8, 12, 20, 29, 35, 28, 7, 9, 11, 15, 26]
+    near_75 += [44, 40, 31, 9, 11, 19, 28, 34, 55, 52, 39, 12, 18, 28, 32, 41, 52, 57, 46, 25, 32, 39, 44, 52, 61, 60]
+    near_75 += [51, 36, 46, 48, 49, 56, 50, 52, 50]
+    shaken = [value + (place % 3 - 1) for place, value in enumerate(near_75)]
+    assert about_jpeg_quality(near_75) == 75
+    assert abs(about_jpeg_quality(shaken) - 75) <= 1

@@ -24,6 +24,22 @@ def test_is_the_explicit_double_loop() -> None:
     assert kernel_distance(x, y).value == pytest.approx(xx + yy - 2 * xy, rel=1e-12)
 
 
+def test_agrees_with_torch_fidelity_on_its_subsets() -> None:
+    """Its number is the mean over its random subsets; on the same subsets, so is ours."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(90, 16)), rng.normal(size=(80, 16)) + 0.1
+    theirs = kid_features_to_metric(
+        torch.from_numpy(x), torch.from_numpy(y), kid_subsets=7, kid_subset_size=40, rng_seed=2020, verbose=False
+    )
+    draws = np.random.RandomState(2020)
+    ours = [
+        kernel_distance(x[draws.choice(90, 40, replace=False)], y[draws.choice(80, 40, replace=False)]).value
+        for _ in range(7)
+    ]
+    assert np.mean(ours) == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-10)
+    assert np.std(ours) == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-10)
+
+
 def test_agrees_with_torch_fidelity_on_one_subset_of_all() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(60, 32)), rng.normal(size=(60, 32)) * 1.2
@@ -51,12 +67,24 @@ def test_is_unbiased_for_one_distribution() -> None:
     assert abs(np.mean(values)) < 4 * np.std(values) / np.sqrt(200)
 
 
-def test_standard_error_is_the_spread_over_draws() -> None:
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.4])
+def test_standard_error_is_the_spread_over_draws(shift: float) -> None:
+    """Also for equal distributions, where only the second order is left and row means alone would say sqrt(2) of it."""
     rng = np.random.default_rng(4)
-    draws = [kernel_distance(rng.normal(size=(150, 8)), rng.normal(size=(120, 8)) + 0.4) for _ in range(120)]
+    draws = [kernel_distance(rng.normal(size=(150, 16)), rng.normal(size=(120, 16)) + shift) for _ in range(300)]
     spread = np.std([draw.value for draw in draws])
-    # First-order formula, and 120 draws know a deviation to about 7 %.
-    assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(spread, rel=0.25)
+    # 300 draws know a deviation to about 4 %; the variance is not let below that of equal distributions, hence 20.
+    assert np.mean([draw.standard_error for draw in draws]) == pytest.approx(spread, rel=0.2)
+    mean = np.mean([draw.value for draw in draws])
+    covered = np.mean([draw.interval().low <= mean <= draw.interval().high for draw in draws])
+    # 95 %, three binomial deviations of 300 draws, and a little for the normal form.
+    assert covered >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300) - 0.01
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
+def test_refuses_what_has_no_kernel(bad: float) -> None:
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="NaN"):
+        kernel_distance(np.full((4, 3), bad), np.ones((4, 3)))
 
 
 def test_refuses_too_few() -> None:

@@ -10,7 +10,7 @@ from prdc import compute_prdc
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from evalface import neighbours
+from evalface import distances
 from evalface.neighbours import chance_level, equal_subsample, leave_one_out, precision_recall
 
 
@@ -63,8 +63,8 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = rng.integers(0, 4, (2, 40, 3)).astype(np.float32)
     fake[:20] += rng.normal(size=(20, 3)).astype(np.float32)
     whole = leave_one_out(real, fake), precision_recall(real, fake)
-    for rows in (1, 7, 80):
-        monkeypatch.setattr(neighbours, "_ROWS", rows)
+    for rows in (3, 7, 80):
+        monkeypatch.setattr(distances, "ROWS", rows)
         assert (leave_one_out(real, fake), precision_recall(real, fake)) == whole
 
 

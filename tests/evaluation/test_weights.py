@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from evalface.extractors import inception
 from evalface.extractors import inception_weights as fetching
 from evalface.extractors.choose import choose_extractor
+from evalface.extractors.state_file import read_state
 from evalface.files import sha256_of
 from genface.errors import UserError
 
@@ -129,16 +134,101 @@ def test_an_endless_answer_is_cut_off(
     assert not list((own_cache / "weights").iterdir())
 
 
+def test_two_downloads_at_once_leave_one_whole_file(
+    served: tuple[str, Path], blessed: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = served
+    (folder / "good.pth").symlink_to(blessed)
+    monkeypatch.setattr(fetching, "URLS", (f"{url}/good.pth",))
+    with ThreadPoolExecutor(3) as pool:
+        paths = list(pool.map(lambda _: fetching.download(), range(3)))
+    assert len(set(paths)) == 1
+    assert [file.name for file in (own_cache / "weights").iterdir()] == [paths[0].name]
+    assert sha256_of(paths[0]) == sha256_of(blessed)
+
+
+def test_a_truncated_download_is_not_kept(
+    served: tuple[str, Path], blessed: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = served
+    (folder / "half.pth").write_bytes(blessed.read_bytes()[: blessed.stat().st_size // 2])
+    monkeypatch.setattr(fetching, "URLS", (f"{url}/half.pth",))
+    with pytest.raises(UserError, match="not the official file"):
+        fetching.download()
+    assert not list((own_cache / "weights").iterdir())
+
+
+def test_a_truncated_file_is_replaced_by_a_download(
+    served: tuple[str, Path], blessed: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, folder = served
+    (folder / "good.pth").symlink_to(blessed)
+    monkeypatch.setattr(fetching, "URLS", (f"{url}/good.pth",))
+    path = own_cache / "weights" / fetching._NAMES[0]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(blessed.read_bytes()[:1000])
+    said: list[str] = []
+    assert choose_extractor("inception", None, "tf1", said.append).distance_name == "FID (Inception)"
+    assert "not that of the official Inception weights" in said[0]
+    assert sha256_of(path) == sha256_of(blessed)
+
+
+def test_a_file_that_cannot_be_read_is_passed_over(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = own_cache / "weights" / fetching._NAMES[0]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"private")
+
+    def refuse(_: Path) -> str:
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(fetching, "sha256_of", refuse)
+    said: list[str] = []
+    assert fetching.find(said.append) is None
+    assert f"{path}: cannot be read (Permission denied)" in said[0]
+
+
+def test_the_hash_is_that_of_the_bytes_that_were_loaded(
+    inception_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process renames a new file into place between hashing and loading."""
+    path, newer = tmp_path / "weights.pth", tmp_path / "newer.pth"
+    shutil.copyfile(inception_weights, path)
+    torch.save({}, newer)
+    load = torch.load
+
+    def load_late(*args: Any, **kwargs: Any) -> Any:
+        newer.replace(path)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "load", load_late)
+    state, digest = read_state(path, "weights")
+    assert digest == sha256_of(inception_weights)
+    assert "fc.weight" in state
+
+
 @pytest.mark.parametrize(
-    ("choice", "weights", "protocol", "message"),
+    ("choice", "weights", "protocol", "precision", "message"),
     [
-        ("resnet", None, "tf1", "unknown extractor"),
-        ("lite0", "w.pth", "tf1", "belong to Inception"),
-        ("lite0", None, "pytorch-fid", "belong to Inception"),
-        ("auto", None, "pytorch-fid", "belongs to Inception"),
-        ("auto", "w.pth", "tf1", "w.pth: no such file"),
+        ("resnet", None, "tf1", "fp32", "unknown extractor 'resnet'; known: auto, inception, lite0, pixels, dinov2"),
+        ("auto", None, "clean-fid", "fp32", "unknown protocol 'clean-fid'; known: tf1, pytorch-fid, clean"),
+        ("lite0", None, "tf1", "fp16", "unknown precision 'fp16'; known: fp32, bf16"),
+        ("lite0", "w.pth", "tf1", "fp32", "--weights does not belong to lite0"),
+        ("pixels", "w.pth", "tf1", "fp32", "--weights does not belong to pixels"),
+        ("lite0", None, "pytorch-fid", "fp32", "--protocol pytorch-fid belongs to Inception, not to lite0"),
+        ("dinov2", "w.pth", "clean", "fp32", "--protocol clean belongs to Inception, not to dinov2"),
+        ("pixels", None, "tf1", "bf16", "raw pixels are whole numbers"),
+        ("auto", None, "pytorch-fid", "fp32", "belongs to Inception, whose weights are not on this machine"),
+        ("auto", "w.pth", "tf1", "fp32", "w.pth: no such file"),
+        ("dinov2", "w.pth", "tf1", "fp32", "w.pth: no such file"),
     ],
 )
-def test_choices_that_cannot_be_had(choice: str, weights: str | None, protocol: str, message: str) -> None:
+def test_choices_that_cannot_be_had(
+    choice: Any, weights: str | None, protocol: Any, precision: Any, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
-        choose_extractor(choice, Path(weights) if weights else None, protocol, lambda _: None)  # type: ignore[arg-type]
+        choose_extractor(choice, Path(weights) if weights else None, protocol, lambda _: None, precision)
+
+
+def test_pixels_can_be_chosen() -> None:
+    chosen = choose_extractor("pixels", None, "tf1", pytest.fail)
+    assert chosen.distance_name == "Frechet distance (raw pixels)"

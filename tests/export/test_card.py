@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from evalface.report import SCHEMA_VERSION
 from exportface.card import card_text, limits, sample_sheet
 from exportface.card_scores import read_scores
 from exportface.export import CONFIG_KEY, export
@@ -145,17 +146,19 @@ def document(model: Path, **manifest: Any) -> dict[str, Any]:
     drawn = {"model_sha256": sha256(model.read_bytes()).hexdigest(), "seed": 7, "truncation": 0.8, **manifest}
     return {
         "kind": "evalface-report",
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "scores": {
             "frechet": {"name": "Frechet distance (Some Net)", "value": 71.636, "floor": 4.61, "floor_n": 30},
             "kid": {"value": 0.09846, "standard_error": 0.00093},
             "precision_recall": {"precision": 0.157, "recall": 0.079, "k": 5, "n_per_side": 50},
+            "density_coverage": {"density": 0.4, "coverage": 0.3, "k": 5, "n_real": 50, "n_fake": 50},
             "leave_one_out": one_nn,
             "leave_one_out_pixels": one_nn,
         },
         "real": {"n": 1234, "path": "/photos/secret/faces.zip", "preparation": Preparation(size=16).to_dict()},
         "fake": {"n": 50, "path": "/photos/secret/drawn.zip", "manifest": drawn},
         "extractor": {"title": "Some Net", "protocol": "a|b", "weights_sha256": "57" * 32, "precision": "float32"},
+        "readings": [{"about": "LOO-1NN in features", "sentence": "by this test they can be told apart."}],
         "notes": ["the folder /photos/secret was read"],
         "versions": {"evalface": "0.1.0"},
     }
@@ -171,6 +174,15 @@ def test_scores_come_with_their_circumstances(folder: Path) -> None:
     assert "FID" not in text
     assert "secret" not in text, "paths of the machine that scored are nobody's business"
     assert "No scores come" not in text
+
+
+def test_a_report_on_statistics_alone_has_one_score(folder: Path) -> None:
+    scores = document(folder / "gen.onnx")
+    scores["scores"] = {**dict.fromkeys(scores["scores"]), "frechet": scores["scores"]["frechet"] | {"floor": None}}
+    text = card_text(folder / "gen.onnx", scores=scores)
+    assert "| Frechet distance (Some Net) | 71.64 |" in text
+    assert "KID" not in text
+    assert "recall" not in text
 
 
 @pytest.mark.parametrize("manifest", [{"model_sha256": "0" * 64}, {"model_sha256": None}])

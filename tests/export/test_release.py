@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from evalface.report import SCHEMA_VERSION
 from exportface import release as module
 from exportface.export import Exported, export
 from exportface.release import release
@@ -245,7 +246,13 @@ def test_a_report_is_asked_for_before_the_work(quick: list[Path], checkpoint: Pa
     with pytest.raises(UserError, match=r"report\.json: cannot be read"):
         release(checkpoint, tmp_path / "faces", licence="CC0", report=tmp_path / "report.json")
     assert quick == []
-    other = {"kind": "evalface-report", "schema_version": 1, "fake": {"manifest": None}, "real": {}, "extractor": {}}
+    other = {
+        "kind": "evalface-report",
+        "schema_version": SCHEMA_VERSION,
+        "fake": {"manifest": None},
+        "real": {},
+        "extractor": {},
+    }
     (tmp_path / "report.json").write_text(json.dumps(other))
     with pytest.raises(UserError, match=r"pictures that gen\.onnx did not draw"):
         release(checkpoint, tmp_path / "faces", licence="CC0", report=tmp_path / "report.json")

@@ -1,4 +1,4 @@
-"""What every extractor promises, and how a network of torch keeps that promise quickly on a CPU."""
+"""What every extractor promises, and how one with a network keeps that promise quickly."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from evalface.extractors.precision import require
+from evalface.extractors.runtimes import open_runtime
 from genface.cores import usable_cores
+from genface.providers import Precision
+
+# A core's cache holds the activations of a few pictures; a GPU needs more to be busy.
+_BATCH = {"cpu": 8, "cuda": 64}
 
 
 class Extractor(ABC):
     """Faces to features, one row each, independent of which faces share a block."""
 
     name: ClassVar[str]
-    title: ClassVar[str]
+    title: str
     """For people."""
+    distance_name: str
+    """What the Frechet distance in these features may be called."""
     version: ClassVar[int]
     """Raised when the code changes a number, so that cached features are not taken for new ones."""
     protocol: str
@@ -49,28 +57,44 @@ class Extractor(ABC):
 
 
 class NetworkExtractor(Extractor):
-    """A network in float32: batch norms folded, channels last, several one-thread runs side by side.
+    """A network without batch norms, run on small batches by several one-thread workers side by side.
 
-    On a CPU, cache-sized batches on one thread each beat one large batch on all threads.
+    Each run has one order of sums, so a feature has the same bits whatever the block and however many the workers.
+    Cache-sized batches on one thread each are also faster on a CPU than one large batch on all threads.
     """
 
-    distance_name: str
-    """What the Frechet distance in these features may be called."""
-    batch_size = 8
+    def __init__(self, network: nn.Module, side: int, precision: Precision, *, as_graph: bool) -> None:
+        """`network`: float32 [N, 3, side, side] -> [N, d]; `as_graph`: ONNX Runtime may run it.
 
-    def __init__(self, network: nn.Module) -> None:
+        Raises UserError for a precision that this machine does not have.
+        """
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = network.requires_grad_(False).eval().to(memory_format=torch.channels_last)
-        self._network = network.to(self.device, torch.float32)
+        require(precision, self.device)
+        self.precision = precision
         self._workers = usable_cores() if self.device == "cpu" else 1
+        self._runtime = open_runtime(
+            network.requires_grad_(False).eval(),
+            side,
+            self.device,
+            precision,
+            batch=_BATCH[self.device],
+            as_graph=as_graph,
+        )
         self._pool: ThreadPoolExecutor | None = None
 
     @abstractmethod
-    def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 [N, H, W, 3] -> float32 [N, d], both on the device."""
+    def in_fp32(self) -> NetworkExtractor:
+        """The same extractor in fp32, against which a reduced precision is measured."""
+
+    @abstractmethod
+    def _prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, H, W, 3] -> float32 [N, side, side, 3] as the network wants it, both on the device."""
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "precision": self.precision, "runtime": self._runtime.name}
 
     def features(self, block: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batches = torch.split(torch.from_numpy(np.ascontiguousarray(block)), self.batch_size)
+        batches = torch.split(torch.from_numpy(np.ascontiguousarray(block)), _BATCH[self.device])
         if self._workers == 1:
             return np.concatenate([self._run(batch) for batch in batches])
         threads = torch.get_num_threads()
@@ -83,9 +107,8 @@ class NetworkExtractor(Extractor):
             torch.set_num_threads(threads)
 
     def _run(self, batch: torch.Tensor) -> NDArray[np.float32]:
-        # TF32 would keep ten bits of the mantissa, enough to move a distance's third digit.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return self._forward(batch.to(self.device)).cpu().numpy()
+        with torch.inference_mode():
+            return self._runtime.run(self._prepare(batch.to(self.device)).permute(0, 3, 1, 2))
 
 
 def fold_batch_norm(module: nn.Module, conv: str, norm: str) -> None:

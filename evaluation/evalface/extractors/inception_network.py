@@ -191,7 +191,8 @@ class InceptionNetwork(nn.Module):
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
-        return x.mean(dim=(2, 3))
+        # In float32 even where the maps are bf16, whose eight bits would be the feature's last word.
+        return x.mean(dim=(2, 3), dtype=torch.float32)
 
     def fold(self) -> None:
         """Fold every batch norm into its convolution; afterwards the network only infers."""

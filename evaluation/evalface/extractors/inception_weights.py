@@ -28,13 +28,18 @@ _TIMEOUT_S = 20
 def find(say: Callable[[str], None]) -> Path | None:
     """The official weights on this machine, by either name, in torch's cache or in evalface's own; else None.
 
-    A file of the right name and another hash is left alone, and said.
+    A file of the right name that has another hash or cannot be read is left alone, and said.
     """
     for folder in (Path(torch.hub.get_dir()) / "checkpoints", cache_folder() / "weights"):
         for name in _NAMES:
             path = folder / name
             if path.is_file():
-                if (digest := sha256_of(path)) == OFFICIAL_SHA256:
+                try:
+                    digest = sha256_of(path)
+                except OSError as error:
+                    say(f"{path}: cannot be read ({error.strerror or error}); not used")
+                    continue
+                if digest == OFFICIAL_SHA256:
                     return path
                 say(f"{path}: SHA-256 {digest} is not that of the official Inception weights; not used")
     return None

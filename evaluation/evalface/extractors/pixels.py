@@ -17,6 +17,7 @@ class Pixels(Extractor):
 
     name = "pixels"
     title = "raw pixels"
+    distance_name = "Frechet distance (raw pixels)"
     version = 1
     protocol = f"uint8 RGB, area mean to {MAX_SIDE} px where larger"
     weights_sha256 = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 
@@ -35,3 +37,27 @@ def resize_half_pixel(pixels: torch.Tensor, size: int, *, antialias: bool) -> to
     x = pixels.permute(0, 3, 1, 2).float()
     x = F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False, antialias=antialias)
     return x.permute(0, 2, 3, 1)
+
+
+def resize_clean(pixels: torch.Tensor, size: int) -> torch.Tensor:
+    """clean-fid's rule (Parmar et al. 2022): Pillow's bicubic, antialiased, on each channel in float32.
+
+    uint8 [N, H, W, 3] -> float32 [N, size, size, 3], cut to 0..255 where the cubic overshoots, but not rounded. Pillow
+    gives up the interpreter's lock, so threads that call this run side by side.
+    """
+    faces = pixels.cpu().numpy().astype(np.float32)
+    out = np.empty((len(faces), size, size, 3), np.float32)
+    for face, row in zip(faces, out, strict=True):
+        for channel in range(3):
+            plane = Image.fromarray(np.ascontiguousarray(face[:, :, channel]))
+            row[:, :, channel] = np.asarray(plane.resize((size, size), Image.Resampling.BICUBIC))
+    return torch.from_numpy(out.clip(0, 255, out=out)).to(pixels.device)
+
+
+def resize_rounded(pixels: torch.Tensor, size: int) -> torch.Tensor:
+    """Pillow's bicubic, antialiased, on 8-bit RGB: uint8 [N, H, W, 3] -> float32 [N, size, size, 3], whole numbers."""
+    faces = [
+        np.asarray(Image.fromarray(face).resize((size, size), Image.Resampling.BICUBIC))
+        for face in pixels.cpu().numpy()
+    ]
+    return torch.from_numpy(np.stack(faces)).float().to(pixels.device)
