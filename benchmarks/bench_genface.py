@@ -19,17 +19,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -187,11 +185,21 @@ def encode_only(pictures: np.ndarray, n: int, model_sha256: str) -> None:
 def peak_memory(model: Path, n: int, scratch: Path) -> dict[str, float]:
     """MiB at most, of the command, by container and number of pictures."""
     peaks = {}
-    for name in ("faces.zip", "faces.tar", "faces folder"):
+    for name in ("faces.zip", "faces.tar", "folder of faces"):
         for count in (n // 5, n):
             arguments = ["--model", str(model), "--n", str(count), "--out", str(scratch / name), "--force"]
-            peaks[f"{count} to {name}"] = round(run_command(arguments)[1] / 1024, 1)
+            # A child's peak begins with what its parent holds, so it is measured from a parent that holds little.
+            measured = run_command(arguments, [sys.executable, "-c", _MEASURED])
+            peaks[f"{count} to {name}"] = round(int(measured) / 1024, 1)
     return peaks
+
+
+_MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 
 
 def starting_times(model: Path, scratch: Path, rounds: int) -> dict[str, float]:
@@ -199,22 +207,24 @@ def starting_times(model: Path, scratch: Path, rounds: int) -> dict[str, float]:
     one = ["--model", str(model), "--index", "0", "--out", str(scratch / "0.png"), "--force"]
     commands = {"genface --help": ["--help"], "genface --index 0": one}
     return {
-        name: round(statistics.median(run_command(arguments)[0] for _ in range(rounds)), 3)
+        name: round(statistics.median(seconds_of(arguments) for _ in range(rounds)), 3)
         for name, arguments in commands.items()
     }
 
 
-def run_command(arguments: list[str]) -> tuple[float, int]:
-    """Run genface as a user does; gives its seconds and its peak resident memory in KiB."""
+def seconds_of(arguments: list[str]) -> float:
     start = time.perf_counter()
-    process: Any = subprocess.Popen(
-        [sys.executable, "-m", "genface", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise UserError(f"genface {' '.join(arguments)} ended with exit code {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss
+    run_command(arguments)
+    return time.perf_counter() - start
+
+
+def run_command(arguments: list[str], before: Sequence[str] = ()) -> str:
+    """Run genface as a user does; gives what was printed."""
+    command = [*before, sys.executable, "-m", "genface", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"genface {' '.join(arguments)} ended with exit code {done.returncode}")
+    return done.stdout
 
 
 def fresh_checkpoint(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ _HOW_TO_GET = {
 
 def onnx_runtime() -> Any:
     """The module onnxruntime, imported when it is first needed. Raises UserError when it is missing or damaged."""
+    ours = "onnxruntime" not in sys.modules
     try:
         import onnxruntime
     except ImportError as error:
@@ -101,6 +103,10 @@ def onnx_runtime() -> Any:
             "ONNX Runtime is damaged, as it is after onnxruntime and onnxruntime-gpu met in one environment:"
             " uninstall both, then install one"
         )
+    if ours:
+        # What goes wrong arrives as an exception; a log line beside it would say it twice. A program that has imported
+        # the runtime before keeps its own choice.
+        onnxruntime.set_default_logger_severity(4)
     return onnxruntime
 
 

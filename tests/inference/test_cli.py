@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -365,3 +366,15 @@ def test_progress_on_a_terminal_rewrites_its_line(
     progress(10_000)
     progress.finish()
     assert capsys.readouterr().err == ("\r\x1b[K10,000 of 72,000,000 images, 10,000 images/s, 1:59:59 left\r\x1b[K")
+
+
+def test_a_runtime_that_logs_what_it_raises_is_told_once(tiny: Path, tmp_path: Path) -> None:
+    """Found by fuzzing: the runtime logs this overflow by a logger of its own, not by the session's."""
+    model = onnx.load(tiny)
+    (shape, *_) = (tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.INT64)
+    shape.dims[0] = 1 << 62
+    (tmp_path / "gen.onnx").write_bytes(model.SerializeToString())
+    command = [sys.executable, "-m", "genface", "info", "--model", str(tmp_path / "gen.onnx")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert re.fullmatch(r"genface: error: .*gen\.onnx: .*\n", result.stderr)
