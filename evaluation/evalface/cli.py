@@ -20,7 +20,11 @@ def score_command(
         str, typer.Argument(metavar="REAL", help="Real faces: a folder, .zip, .tar, or a statistics file (.npz).")
     ],
     fake: Annotated[
-        str, typer.Argument(metavar="FAKE", help="Generated faces: the same, or a generator (.onnx) that draws them.")
+        list[str],
+        typer.Argument(
+            metavar="FAKE...",
+            help="Generated faces: the same, or a generator (.onnx) that draws them; several: shards of one drawing.",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the report goes.")] = Path("report"),
     n: Annotated[
@@ -57,10 +61,10 @@ def score_command(
     from evalface.table import print_report
 
     # Before the work, not after it.
-    check_folder(out, (Path(real), Path(fake)), force=force)
+    check_folder(out, (Path(real), *map(Path, fake)), force=force)
     report = score(
         real,
-        fake,
+        fake if len(fake) > 1 else fake[0],
         n=n,
         truncation=truncation,
         extractor=extractor,
