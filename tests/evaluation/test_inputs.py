@@ -244,6 +244,21 @@ def test_shards_are_the_archive_that_they_merge_into(shards: Callable[..., list[
     assert hashes["parts"] == hashes["whole"]
 
 
+def test_shards_on_the_command_line(
+    shards: Callable[..., list[Path]],
+    make_folder: Maker,
+    tmp_path: Path,
+    evalface: Callable[..., tuple[int, str, list[str]]],
+) -> None:
+    *parts, whole = shards()
+    real = make_folder("real", n=14, size=40)
+    options = ["--extractor", "pixels", "--no-tsne", "--out"]
+    assert evalface(real, *reversed(parts), *options, tmp_path / "a")[0] == 0
+    assert evalface(real, whole, *options, tmp_path / "b")[0] == 0
+    of_parts, of_whole = (json.loads((tmp_path / name / "report.json").read_text())["scores"] for name in "ab")
+    assert of_parts == of_whole
+
+
 def test_what_are_no_shards_of_one_drawing(shards: Callable[..., list[Path]], make_folder: Maker) -> None:
     one, two, _, whole = shards()
     with pytest.raises(UserError, match=r"4\.zip: is no shard"):
