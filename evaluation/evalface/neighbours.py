@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from evalface import one_nn, prdc
 from evalface.graph import neighbour_graph
-from evalface.one_nn import LeaveOneOut, chance_level
+from evalface.one_nn import LeaveOneOut
 from evalface.prdc import PrecisionRecall
 from genface.errors import UserError
-
-__all__ = ["LeaveOneOut", "PrecisionRecall", "chance_level", "equal_subsample", "leave_one_out", "precision_recall"]
 
 
 def equal_subsample(n_real: int, n_fake: int, seed: int, at_most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -19,7 +19,7 @@ from typing import Any
 from genface.claim import claim
 from genface.containers import FolderSink, sink_type, stranger
 from genface.errors import UserError
-from genface.new_file import unwritable
+from genface.new_file import sync_folder, unwritable
 from genface.resume import NameSequence, is_finished, take_up
 from genface.sources import MANIFEST
 from genface.strict_json import parse_json
@@ -205,7 +205,7 @@ def _put_in_place(part: Path, place: Path) -> Path | None:
     """Rename a finished archive; gives the folder that had its name, to be removed, if there was one."""
     if not part.is_dir():
         part.replace(place)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
         return None
     if not place.is_dir():
         part.rename(place)
@@ -221,16 +221,6 @@ def _put_in_place(part: Path, place: Path) -> Path | None:
         old.rename(place)
         raise
     return old
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk, where the system can: it is in its place already, so failing is no failure."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _hidden(place: Path, ending: str) -> Path:

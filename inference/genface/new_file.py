@@ -29,6 +29,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         check_new_file(path, force=force)  # another run may have finished under this name meanwhile
         with _naming(path):
             temporary.replace(path)
+        sync_folder(path.absolute().parent)
     finally:
         with suppress(OSError):  # of a disk that is read-only; what went wrong before is told instead
             temporary.unlink(missing_ok=True)
@@ -50,6 +51,16 @@ def _sync(path: Path) -> None:
     """Wait until the bytes are on the disk: a rename may reach it before they do."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk, where the system can: it is in its place already, so failing is no failure."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def unwritable(path: Path, error: OSError, outcome: str) -> UserError:

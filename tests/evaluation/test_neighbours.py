@@ -11,7 +11,8 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from evalface import distances
-from evalface.neighbours import chance_level, equal_subsample, leave_one_out, precision_recall
+from evalface.neighbours import equal_subsample, leave_one_out, precision_recall
+from evalface.one_nn import chance_level
 
 
 def brute(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:

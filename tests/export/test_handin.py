@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from evalface.neighbours import LeaveOneOut
+from evalface.one_nn import LeaveOneOut
 from evalface.readings import read_one_nn
 from exportface.handin_folder import HandinFolder
 from exportface.handin_texts import environment, page, read_one_nn_in_russian

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from genface.new_file import sync_folder
 
 
 def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
@@ -26,7 +27,7 @@ def write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)  # so that a power cut does not bring the old file back
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,13 +42,3 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 in the same way."""
     write_bytes(path, text.encode())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the new name on the disk, so that a power cut does not bring the old file back; not every system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
