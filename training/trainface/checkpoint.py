@@ -18,6 +18,8 @@ from trainface import atomic
 from trainface.config import Config
 
 KIND = "trainface-checkpoint"
+WEIGHTS_KIND = "trainface-weights"
+"""What `trainface weights` leaves of a checkpoint: networks in half precision, and where they come from."""
 FORMAT_VERSION = 2
 KEPT_FOLDER = "checkpoints"
 RESERVE_BYTES = 64_000_000
@@ -31,10 +33,18 @@ def save(state: dict[str, Any], path: Path) -> None:
     names the file, and leaves the previous checkpoint as it was.
     """
     _make_room(path, _bytes_in(state))
+    _write({"kind": KIND, **state}, path)
 
+
+def save_weights(state: dict[str, Any], path: Path) -> None:
+    """Write a file of weights alone, which lies outside of run folders; OSError as for a checkpoint."""
+    _write({"kind": WEIGHTS_KIND, **state}, path)
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
     def fill(file: BinaryIO) -> None:
         try:
-            torch.save({"kind": KIND, "format_version": FORMAT_VERSION, **state}, file)
+            torch.save({"format_version": FORMAT_VERSION, **state}, file)
         except RuntimeError as error:
             # torch's zip writer turns a failed write into a RuntimeError.
             raise OSError(errno.EIO, f"cannot be written ({error})") from error
@@ -77,8 +87,9 @@ def link(source: Path, target: Path) -> None:
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint onto the CPU; only weights and plain values are unpickled, never code.
 
-    One of format 1 is lifted: enough to export it or to begin another run with it, not to go on with its own. Raises
-    UserError when the file is missing, truncated, damaged, something else, or of a newer format.
+    One of format 1 is lifted, and a file of weights alone widened to float32: enough to export it or to begin another
+    run with it, not to go on with its own. Raises UserError when the file is missing, truncated, damaged, something
+    else, or of a newer format.
     """
     path = Path(path)
     if path.is_dir():
@@ -93,7 +104,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     except Exception as error:
         # A pickle that lies fails in as many ways as there are opcodes.
         raise UserError(f"{path}: not a checkpoint of trainface, or damaged") from error
-    if not isinstance(state, dict) or state.get("kind") != KIND:
+    if not isinstance(state, dict) or state.get("kind") not in (KIND, WEIGHTS_KIND):
         raise UserError(f"{path}: not a checkpoint of trainface")
     version = state.get("format_version")
     if version == 1:
@@ -106,7 +117,14 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}: checkpoint format {version}, but this trainface reads 1 and {FORMAT_VERSION}:"
             " use the version that wrote it"
         )
-    return state
+    return _widened(state) if state["kind"] == WEIGHTS_KIND else state
+
+
+def _widened(value: Any) -> Any:
+    """The same nest of dicts with its halves as float32, which holds each of them exactly."""
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.dtype == torch.float16 else value
+    return {key: _widened(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
 def _lifted(state: dict[str, Any]) -> dict[str, Any]:

@@ -122,6 +122,19 @@ def report(
 
 
 @app.command()
+def weights(
+    checkpoint: Annotated[Path, typer.Argument(help="The checkpoint.pt (or best.pt) of a run.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+) -> None:
+    """Reduce a checkpoint to G and D in half precision: small enough to ship, to export and to begin runs with."""
+    from trainface.weights import write_weights
+
+    write_weights(checkpoint, out, force=force)
+    print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
+
+
+@app.command()
 def data(
     src: Source,
     out: Annotated[Path, typer.Option(help="The .zip (or folder) to write.")],

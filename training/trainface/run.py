@@ -54,6 +54,11 @@ def train_run(
         for left in run.rglob(".*.tmp"):
             left.unlink()  # what a killed process was writing
         state = checkpoint.load(run / CHECKPOINT) if (run / CHECKPOINT).exists() else None
+        if state is not None and state["kind"] == checkpoint.WEIGHTS_KIND:
+            raise UserError(
+                f"{run / CHECKPOINT}: holds weights alone, which no run can go on from; begin another --run with them"
+                " by --init-from"
+            )
         faces = open_faces(config.size)
         if state is not None and beginning.probe_gamma:
             config = config.with_settings({"gamma": state["config"]["gamma"]})
