@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,26 @@ from genface.errors import UserError
 from genface.metadata import ModelCard
 from genface.model import Generator, GeneratorInfo
 from genface.strict_json import parse_json
+from trainface import atomic
 from trainface.sheet import sheet
 
-SAMPLES = "samples.png"
+CARD, SAMPLES = "README.md", "samples.png"
 _SIDE = 8
 _SEED = 0
+_GENERATORS = {
+    "fp32": "the generator: ONNX (opset {opset}), float32; also for browsers, by onnxruntime-web",
+    "fp16": "the same with 16-bit weights",
+    "int8": "the same, quantised to 8 bits where that costs little",
+}
+# Name of a file, or its suffix, to what it is.
 _MEANINGS = {
-    "gen.onnx": "the generator: ONNX (opset {opset}), float32; also for browsers, by onnxruntime-web",
-    "gen.fp16.onnx": "the same with 16-bit weights",
-    "gen.int8.onnx": "the same, quantised to 8 bits where that costs little",
-    "gen.ts": "the same as TorchScript: `torch.jit.load`, or C++ and Java",
-    "gen.pt2": "the same as an exported program: `torch.export.load`",
+    ".ts": "the same as TorchScript: `torch.jit.load`, or C++ and Java",
+    ".pt2": "the same as an exported program: `torch.export.load`",
+    ".pt": "the generator's and D's weights in half precision, to begin runs with: `trainface --init-from`",
+    ".npz": "statistics of the real pictures, in their place: `evalface` takes the file for REAL",
     "parity.json": "SHA-256 of every generator file, and how far each is from the trained network",
+    "scores.json": "every score with every setting that can change it, as evalface wrote it",
+    "training.md": "the report of the training run: command, curves, film, walks",
     SAMPLES: "the pictures above",
 }
 # Key in the run's configuration to what a reader calls it; the rest is below the table.
@@ -60,11 +69,18 @@ _CROPS = {
 }
 
 
-def card_text(model: Path, *, files: Sequence[Path] = (), scores: Mapping[str, Any] | None = None) -> str:
+def card_text(
+    model: Path,
+    *,
+    folder: Path | None = None,
+    files: Sequence[Path] = (),
+    scores: Mapping[str, Any] | None = None,
+) -> str:
     """The card of a generator file that exportface wrote, as Markdown with the Hub's front matter.
 
     Args:
         model: the float32 generator; all that is said of it stands in its metadata.
+        folder: where the card will lie, so that it names files as seen from there; default: beside the generator.
         files: the files to list, in this order; the parity figures of other .onnx files among them are told too.
         scores: what evalface's report.json holds, as `card_scores.read_scores` gives it.
 
@@ -80,15 +96,19 @@ def card_text(model: Path, *, files: Sequence[Path] = (), scores: Mapping[str, A
     head = hub_licence(card.licence) | {"library_name": "onnx", "pipeline_tag": "unconditional-image-generation"}
     loader = PackageLoader("exportface")
     template = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    folder = folder or model.parent
     return template.get_template("card.md.j2").render(
         front_matter=front_matter(head | {"tags": tags}),
         dataset=plain(card.dataset),
         resolution=card.resolution,
         z_dim=card.z_dim,
-        model=model.name,
+        model=_seen_from(folder, model),
         input=info.contract.input_name,
         output=info.contract.output_name,
-        files=[_listed(path, opset, others) for path in files],
+        files=[
+            {"name": _seen_from(folder, path), "meaning": _meaning(path, opset, others), "bytes": path.stat().st_size}
+            for path in files
+        ],
         costs=[row for about in others if (row := _cost_row(about)) is not None],
         training=_training(card, config),
         config=",\n".join(f"  {json.dumps(key)}: {json.dumps(config[key])}" for key in sorted(config)),
@@ -100,6 +120,19 @@ def card_text(model: Path, *, files: Sequence[Path] = (), scores: Mapping[str, A
         licence=_terms(card),
         provenance=_provenance(info, card, opset),
     )
+
+
+def write_card(
+    model: Path, folder: Path, *, files: Sequence[Path] = (), scores: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the card of `model` and its sample pictures into a folder that is there; returns the card's path.
+
+    `files` (those to list beside the pictures) and `scores`: as for `card_text`, which says what it raises.
+    """
+    card, samples = folder / CARD, folder / SAMPLES
+    atomic.write_bytes(samples, sample_sheet(Generator(model)))
+    atomic.write_text(card, card_text(model, folder=folder, files=[*files, samples], scores=scores))
+    return card
 
 
 def sample_sheet(generator: Generator) -> bytes:
@@ -195,14 +228,16 @@ def _config(info: GeneratorInfo) -> dict[str, Any]:
     return config
 
 
-def _listed(path: Path, opset: int, others: Sequence[GeneratorInfo]) -> dict[str, Any]:
-    precision = next((about.metadata.get(PRECISION_KEY) for about in others if about.path == path), None)
-    meaning = _MEANINGS.get(path.name, "").format(opset=opset)
-    return {
-        "name": path.name,
-        "meaning": meaning + (f" ({plain(precision)})" if precision else ""),
-        "bytes": path.stat().st_size,
-    }
+def _meaning(path: Path, opset: int, others: Sequence[GeneratorInfo]) -> str:
+    if path.suffix != ".onnx":
+        return _MEANINGS.get(path.name, _MEANINGS.get(path.suffix, ""))
+    told = next((about.metadata.get(PRECISION_KEY, "") for about in others if about.path == path), None)
+    meaning = _GENERATORS.get("fp32" if told is None else told, "").format(opset=opset)
+    return meaning + (f" ({plain(told)})" if told else "")
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def _training(card: ModelCard, config: Mapping[str, Any]) -> list[tuple[str, str]]:

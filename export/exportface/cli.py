@@ -97,6 +97,29 @@ def release(
 
 
 @app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="A float32 ONNX file that exportface wrote.")],
+    out: Annotated[Path, typer.Option(help="The folder to write README.md and samples.png into.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Further files for the card to list: weights, scores, training report.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="evalface's report.json on pictures of this very generator.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a card that exists.")] = False,
+) -> None:
+    """Write a generator's model card, from what the file says of itself, and 64 sample pictures beside it."""
+    from exportface.card import CARD, SAMPLES, write_card
+    from exportface.card_scores import read_scores
+    from exportface.staging import check_target
+
+    for name in (CARD, SAMPLES):
+        check_target(out / name, force=force)
+    scores = None if report is None else read_scores(report)
+    print(write_card(model, out, files=[model, *(files or [])], scores=scores))
+
+
+@app.command()
 def verify(
     model: Annotated[Path, typer.Argument(help="An ONNX file that exportface wrote.")],
     checkpoint: Annotated[Path, typer.Option(help="The checkpoint that it was made of.")],

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalface.files import sha256_of
 from exportface import __version__
-from exportface.card import SAMPLES, card_text, sample_sheet
+from exportface.card import CARD, SAMPLES, card_text, sample_sheet
 from exportface.card_scores import quoted_scores, read_scores
 from exportface.export import COST_IMAGES, Exported, Precision, export
 from exportface.front_matter import hub_licence
@@ -26,7 +26,7 @@ FORMAT_VERSION = 1
 ONNX, TORCHSCRIPT, PROGRAM = "gen.onnx", "gen.ts", "gen.pt2"
 PRECISIONS: Mapping[Precision, str] = {"fp16": "gen.fp16.onnx", "int8": "gen.int8.onnx"}
 """Precision beside fp32 to the file that has it."""
-RECORD, CARD = "parity.json", "README.md"
+RECORD = "parity.json"
 LICENCE_TEXT = "LICENSE"
 """Put there by the publisher, since the Hub asks for it; a later release keeps it."""
 

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from evalface.report import SCHEMA_VERSION
-from exportface.card import card_text, limits, sample_sheet
+from exportface.card import card_text, limits, sample_sheet, write_card
 from exportface.card_scores import read_scores
 from exportface.export import CONFIG_KEY, export
 from exportface.front_matter import front_matter, hub_licence, plain
@@ -138,6 +138,39 @@ def test_samples_are_the_first_pictures_and_say_that_a_machine_made_them(folder:
     faces = generator.draw(seed=0, indices=range(64))
     assert (pixels[16:32, 32:48] == faces[10]).all()
     assert pixels.std() > 30
+
+
+def test_a_card_in_another_folder_names_files_as_seen_from_there(folder: Path, tmp_path: Path) -> None:
+    names = ["gen.pt", "training.md", "real.npz", "scores.json"]
+    for name in names:
+        (folder / name).write_bytes(b"12345")
+    cards = folder / "cards"
+    cards.mkdir()
+    card = write_card(folder / "gen.onnx", cards, files=[folder / name for name in names])
+    text = card.read_text()
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `") and "0.00 |" in line] == [
+        f"../{name}" for name in names
+    ]
+    assert "genface --model ../gen.onnx" in text
+    assert "--init-from" in text
+    with Image.open(cards / "samples.png") as samples:
+        assert samples.size == (8 * 16, 8 * 16)
+
+
+def test_the_card_command_replaces_nothing_unasked(folder: Path, tmp_path: Path) -> None:
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        code = "from exportface.cli import main; main()"
+        command = [sys.executable, "-c", code, "card", str(folder / "gen.onnx"), "--out", str(tmp_path), *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    assert run().stdout.strip() == str(tmp_path / "README.md")
+    (tmp_path / "README.md").write_text("mine")
+    refused = run()
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr.splitlines()[-1]
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert run("--force").returncode == 0
+    assert "# 16 px pictures" in (tmp_path / "README.md").read_text()
 
 
 def document(model: Path, **manifest: Any) -> dict[str, Any]:
