@@ -26,7 +26,8 @@ DEMO_SIZE   ?= 64
 DEMO_N      ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train export generate evaluate handin release test test-inference web lint typecheck bench clean
+.PHONY: help install demo faces train export generate evaluate handin release reproduce ship test test-inference web lint \
+        typecheck bench clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -57,6 +58,46 @@ demo: install ## Train, export, generate and evaluate on the built-in faces
 	$(BIN)/evalface "$(DEMO)-real.zip" "$(DEMO)/faces.zip" --out "$(DEMO)/report" --force
 	@echo "archive: $(DEMO)/faces.zip"
 	@echo "report:  $(DEMO)/report/report.html"
+
+# For these three MODEL is the name of a generator in models/, for generate the path of a file.
+SHIPPED := $(if $(filter file,$(origin MODEL)),cats64,$(MODEL))
+-include models/$(SHIPPED)/recipe.mk
+
+faces: install ## Draw 10,000 faces from a shipped generator and score them: make faces [MODEL=cats64]
+	@test -f "models/$(SHIPPED).onnx" || { echo "no models/$(SHIPPED).onnx; shipped are: $(basename $(notdir $(wildcard models/*.onnx)))" >&2; exit 2; }
+	$(BIN)/genface --model "models/$(SHIPPED).onnx" --n $(N) --out "$(SHIPPED)-faces.zip" --force
+	$(BIN)/evalface "models/$(SHIPPED)/real.npz" "$(SHIPPED)-faces.zip" --out "$(SHIPPED)-report" --force
+
+# The run goes on where it stopped; what follows it is made anew.
+reproduce: install ## Train a shipped generator anew and compare the scores: make reproduce MODEL=cats64 DATA=photos/
+	@test -n "$(TRAIN_ARGS)" || { echo "no models/$(SHIPPED)/recipe.mk; shipped are: $(basename $(notdir $(wildcard models/*.onnx)))" >&2; exit 2; }
+	@test "$(origin DATA)" != file || { echo "say where $(TRAIN_DATA) is: make reproduce MODEL=$(SHIPPED) DATA=folder-or.zip" >&2; exit 2; }
+	$(if $(TRAIN_BEFORE),$(BIN)/trainface "$(DATA)" --run "runs/$(SHIPPED)" $(TRAIN_BEFORE))
+	$(BIN)/trainface "$(DATA)" --run "runs/$(SHIPPED)" $(TRAIN_ARGS)
+	$(MAKE) --no-print-directory scored DATA="$(DATA)" RUN="runs/$(SHIPPED)" LICENCE="$(LICENCE)"
+	@echo "== expected (models/$(SHIPPED)/scores.json) beside reached"
+	$(BIN)/evalface compare "models/$(SHIPPED)/scores.json" "runs/$(SHIPPED)/scores"
+
+# From a trained run to its scores, as a model that ships is made and scored: out of its weights in half precision.
+scored: install
+	$(BIN)/trainface weights "$(RUN)/best.pt" --out "$(RUN)/weights.pt" --force
+	$(BIN)/exportface "$(RUN)/weights.pt" --out "$(RUN)/gen.onnx" --licence "$(LICENCE)" --force
+	$(BIN)/genface --model "$(RUN)/gen.onnx" --n 10000 --out "$(RUN)/faces.zip" --force
+	$(BIN)/evalface "$(DATA)" "$(RUN)/faces.zip" --out "$(RUN)/scores" --force
+
+# What a maintainer calls once the scores are good: everything in models/ is made here, and by nothing else.
+ship: install ## Put a scored run into models/: make ship MODEL=cats64 DATA=photos/ RUN=runs/cats64
+	cp "$(RUN)/weights.pt" "models/$(SHIPPED).pt"
+	cp "$(RUN)/gen.onnx" "models/$(SHIPPED).onnx"
+	cp "$(RUN)/scores/report.json" "models/$(SHIPPED)/scores.json"
+	$(BIN)/evalface stats "$(DATA)" --like "$(RUN)/faces.zip" --compact --out "models/$(SHIPPED)/real.npz" --force
+	$(BIN)/evalface detect "$(DATA)" "$(RUN)/faces.zip" --faces $(FACES) --n 1000 --json "models/$(SHIPPED)/detection.json"
+	$(BIN)/trainface report "$(RUN)" --data "$(DATA)" --no-reals
+	cp "$(RUN)/report.md" "models/$(SHIPPED)/training.md"
+	cp $(addprefix $(RUN)/,curves.png progress.gif walks.png faces.png) "models/$(SHIPPED)/"
+	$(BIN)/exportface card "models/$(SHIPPED).onnx" "models/$(SHIPPED).pt" \
+	  $(addprefix models/$(SHIPPED)/,scores.json training.md real.npz) \
+	  --report "models/$(SHIPPED)/scores.json" --out "models/$(SHIPPED)" --force
 
 train: install ## Train: make train DATA=photos/ RUN=runs/mine [PRESET=s64] [ARGS="--kimg 300"]
 ifeq ($(origin DATA),file)

@@ -44,7 +44,14 @@ def test_run_folder_and_resume_by_the_same_command(trainface: Run, tmp_path: Pat
     assert "done before" in trainface(*command, 0.3).stderr  # nothing left to do is no error
     assert json.loads((run / "config.json").read_text())["kimg"] == 0.4
 
-    assert_one_line_error(trainface(*command, 0.4, "--batch", 4), "batch: 8 there, 4 now")
+    assert "schedules" not in (run / "log.jsonl").read_text()
+
+    done = trainface("builtin:cartoons:64", "--run", run, "--preset", "tiny", "--kimg", 0.5)
+    assert done.returncode == 0, done.stderr
+    assert "at 0.4 kimg: the schedules, until here over 0.4 kimg, go on over 0.5" in done.stderr
+    assert json.loads((run / "config.json").read_text())["decay_kimg"] is None
+
+    assert_one_line_error(trainface(*command, 0.6, "--batch", 4), "batch: 8 there, 4 now")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

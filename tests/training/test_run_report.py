@@ -86,6 +86,16 @@ def test_a_report_without_reals_takes_an_earlier_ones_picture_away(run: Path, fa
     assert not (run / "reals.png").exists()
 
 
+def test_reals_are_measured_and_not_shown_where_their_terms_forbid_it(run: Path, faces: FaceSet) -> None:
+    finish(run, QUIET, reals=faces.images, show_reals=False)
+    text = (run / "report.md").read_text()
+    assert not (run / "reals.png").exists()
+    assert "reals.png" not in text
+    facts, _ = gather(run, QUIET, reals=faces.images)
+    assert facts.reals is not None
+    assert f"{facts.reals.sharpness:,.0f}"[:3] in text
+
+
 def test_the_best_checkpoint_is_drawn_from_where_there_is_one(run: Path) -> None:
     state = checkpoint.load(run / "checkpoint.pt")
     state = {name: value for name, value in state.items() if name not in ("kind", "format_version")}

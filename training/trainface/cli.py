@@ -110,6 +110,9 @@ def report(
     data: Annotated[
         str | None, typer.Option(help="The data, to compare with; default: looked for by the data set's name.")
     ] = None,
+    show_reals: Annotated[
+        bool, typer.Option("--reals/--no-reals", help="Show real faces; the terms of some forbid to pass them on.")
+    ] = True,
 ) -> None:
     """Draw curves, film and walks of a run, and write its report.md."""
     from trainface.report.run_report import finish, real_faces
@@ -117,7 +120,7 @@ def report(
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    finish(run, say, lang=lang, reals=real_faces(run, data, say))
+    finish(run, say, lang=lang, reals=real_faces(run, data, say), show_reals=show_reals)
     print(run / "report.md")
 
 

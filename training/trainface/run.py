@@ -71,6 +71,7 @@ def train_run(
             _refuse_other_origin(trainer, beginning)
             logbook = Logbook(run, trainer.cur_nimg)
             _let_agree(trainer, run, logbook)
+            _tell_moved_schedules(Config.from_dict(state["config"]), trainer, logbook)
         else:
             trainer, line = _begun(config, faces, device, beginning)
             logbook = Logbook(run, 0)
@@ -128,6 +129,13 @@ def _let_agree(trainer: Trainer, run: Path, logbook: Logbook) -> None:
         checkpoint.link(run / CHECKPOINT, run / BEST)
     elif best_kid is not None and (mine is None or best_kid < mine):
         trainer.best_kid = best_kid
+
+
+def _tell_moved_schedules(before: Config, trainer: Trainer, logbook: Logbook) -> None:
+    """Put it on record that another length moved the schedules: from here on the run is not what one command gives."""
+    old, new = (before.decay_kimg or before.kimg, trainer.config.decay_kimg or trainer.config.kimg)
+    if old != new:
+        logbook.event(trainer.cur_nimg, f"the schedules, until here over {old:g} kimg, go on over {new:g}")
 
 
 def _begin_from(trainer: Trainer, path: Path) -> str:

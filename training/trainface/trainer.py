@@ -36,7 +36,7 @@ from trainface.watch.guard import Guard
 from trainface.watch.measures import gradient_norm
 
 # Settings that a resumed run may change. A new length stretches the schedules, unless decay_kimg holds them.
-RESUME_MAY_CHANGE = frozenset({"kimg", "tick_kimg", "compile", "score_kimg", "score_images", "keep"})
+RESUME_MAY_CHANGE = frozenset({"kimg", "decay_kimg", "tick_kimg", "compile", "score_kimg", "score_images", "keep"})
 
 
 class Trainer:

@@ -93,13 +93,16 @@ class Archive:
     notes: list[str]
 
 
-def finish(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = None) -> Path:
+def finish(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = None, show_reals: bool = True) -> Path:
     """Write report.md and its pictures into the run folder; returns the report's path.
 
     `reals`: the prepared faces, uint8 [N, H, W, 3], as a reference for the measured artefacts; without them the report
-    says that they are missing. Raises UserError for a folder without a readable checkpoint.
+    says that they are missing. `show_reals`: put a picture of some of them beside the generated ones. Raises UserError
+    for a folder without a readable checkpoint.
     """
     facts, pictures = gather(run, say, lang=lang, reals=reals)
+    if not show_reals:
+        pictures.pop("reals.png", None)
     for name, data in pictures.items():
         atomic.write_bytes(run / name, data)
     if "reals.png" not in pictures:
