@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from exportface.deployable import Deployable, WithFloats
+from exportface.directions import principal_directions
 from exportface.forms import eager_form, one_thread, onnx_forms, program_form, torchscript_form
 from exportface.parity import NUM_LATENTS, SEED, Form, Parity, measure
 from exportface.quality import Cost, cost
@@ -136,7 +137,9 @@ def export(
             say(f"measuring what {precision} saves and costs on {cost_images:,} pictures")
             costs = cost(model, whole, z_dim, n=cost_images)
 
-        card = source.card(licence=licence, parity=parity.to_dict() | versions())
+        say("finding the directions that its features move along")
+        directions = principal_directions(source.generator, z_dim)
+        card = source.card(licence=licence, parity=parity.to_dict() | versions(), directions=directions)
         props = {**card.to_props(), CONFIG_KEY: source.config_json(), PRECISION_KEY: precision}
         if costs is not None:
             props[COST_KEY] = json.dumps(asdict(costs))

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from evalface.files import sha256_of
+from exportface.directions import Directions
 from genface.errors import UserError
 from genface.latents import latents
 from genface.metadata import ModelCard
@@ -35,7 +36,7 @@ class Source:
     sha256: str
     """SHA-256 of the checkpoint file, in hexadecimal."""
 
-    def card(self, *, licence: str, parity: dict[str, Any]) -> ModelCard:
+    def card(self, *, licence: str, parity: dict[str, Any], directions: Directions = ()) -> ModelCard:
         """The record that the exported file will carry."""
         return ModelCard(
             architecture=self.config.architecture,
@@ -47,6 +48,7 @@ class Source:
             licence=_utf8(licence),
             checkpoint_sha256=self.sha256,
             parity=parity,
+            directions=directions,
         )
 
     def config_json(self) -> str:

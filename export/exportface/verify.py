@@ -11,6 +11,7 @@ from typing import Any, get_args
 import onnx
 
 from evalface.files import sha256_of
+from exportface.directions import false_directions
 from exportface.export import CONFIG_KEY, PRECISION_KEY, Precision
 from exportface.figures import Row
 from exportface.forms import eager_form, one_thread, onnx_forms
@@ -22,7 +23,7 @@ from genface.metadata import ModelCard
 from genface.model import Generator, GeneratorInfo
 
 # Fields of the record that the checkpoint does not know.
-_NOT_IN_CHECKPOINT = {"format_version", "licence", "parity"}
+_NOT_IN_CHECKPOINT = {"format_version", "licence", "parity", "directions"}
 # Stored and measured figures come from other machines and versions, whose sums have another order.
 _NOISE = 0.5
 
@@ -95,6 +96,7 @@ def verify(model: Path, checkpoint: Path, say: Callable[[str], None] = lambda li
             parity = measure(
                 eager_form(source.generator), sessions.forms, source.config.z_dim, refused=sessions.refused
             )
+            wrong_direction = false_directions(source.generator, source.config.z_dim, card.directions)
         except UserError as error:
             raise UserError(f"{model}: {error}") from error
     return Verified(
@@ -106,6 +108,7 @@ def verify(model: Path, checkpoint: Path, say: Callable[[str], None] = lambda li
             *_false_precision(precision, seen),
             *_false_facts(info, card, source),
             *_false_figures(card, parity),
+            *(f"metadata: directions: {words}" for words in (wrong_direction,) if words),
         ),
     )
 

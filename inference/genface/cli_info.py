@@ -61,7 +61,7 @@ def info(
     print(f"  {'sha256':17} {about.sha256}")
     if about.card is None:
         print("  not exported by exportface: no preparation, data set or licence is known")
-    for name, value in (vars(about.card) if about.card else about.metadata).items():
+    for name, value in (_card_facts(vars(about.card)) if about.card else about.metadata).items():
         print(f"  {name.replace('_', ' '):17} {value}")
 
 
@@ -101,9 +101,14 @@ def _facts(about: GeneratorInfo) -> dict[str, Any]:
             "range": about.value_range,
         },
         "unused_outputs": list(contract.unused_outputs),
-        "card": None if card is None else asdict(card),
+        "card": None if card is None else _card_facts(asdict(card)),
         "metadata": about.metadata,
     }
+
+
+def _card_facts(card: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record, but of the directions their number: each is z_dim numbers long."""
+    return card | {"directions": len(card["directions"])}
 
 
 def _shape(tail: tuple[int, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,6 +14,9 @@ from genface.strict_json import parse_json
 
 PREFIX = "genface."
 FORMAT_VERSION = 1
+
+_UNIT_SLACK = 1e-3
+"""In the length of a direction, whose numbers are rounded to six decimals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +43,16 @@ class ModelCard:
     """SHA-256 of the checkpoint that was exported, in hexadecimal."""
     parity: dict[str, Any]
     """How far the exported graph is from the checkpoint's network, as measured at export."""
+    directions: tuple[tuple[float, ...], ...] = ()
+    """Unit vectors of z_dim numbers along which pictures change most, the most important first; older files have none.
+    """
 
     def to_props(self) -> dict[str, str]:
-        """The record as ONNX metadata: text as it is, numbers in decimal, records as JSON."""
+        """The record as ONNX metadata: text as it is, numbers in decimal, records as JSON; without what is empty."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values |= {"preparation": self.preparation.to_dict()}
+        if not self.directions:
+            del values["directions"]
         return {PREFIX + name: value if isinstance(value, str) else _to_json(value) for name, value in values.items()}
 
     @classmethod
@@ -57,17 +66,19 @@ class ModelCard:
         version = _whole_number(props, "format_version")
         if version > FORMAT_VERSION:
             raise UserError(f"its metadata has format version {version}, newer than {FORMAT_VERSION}: update genface")
+        z_dim = _whole_number(props, "z_dim")
         return cls(
             format_version=version,
             architecture=_text(props, "architecture"),
             resolution=_whole_number(props, "resolution"),
-            z_dim=_whole_number(props, "z_dim"),
+            z_dim=z_dim,
             preparation=Preparation.from_dict(_record(props, "preparation")),
             dataset=_text(props, "dataset"),
             images_seen=_whole_number(props, "images_seen"),
             licence=_text(props, "licence"),
             checkpoint_sha256=_text(props, "checkpoint_sha256"),
             parity=_record(props, "parity"),
+            directions=_directions(props, z_dim),
         )
 
 
@@ -98,3 +109,22 @@ def _record(props: Mapping[str, str], name: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise UserError(f"its metadata is damaged: {PREFIX}{name} is {text!r}, not a JSON object")
     return record
+
+
+def _directions(props: Mapping[str, str], z_dim: int) -> tuple[tuple[float, ...], ...]:
+    name = PREFIX + "directions"
+    try:
+        directions = parse_json(props.get(name, "[]"))
+    except ValueError:
+        directions = None
+    if not (isinstance(directions, list) and all(_is_unit_vector(one, z_dim) for one in directions)):
+        raise UserError(
+            f"its metadata is damaged: {name} is no list of unit vectors of {z_dim} numbers; export it again"
+        )
+    return tuple(tuple(direction) for direction in directions)
+
+
+def _is_unit_vector(value: object, length: int) -> bool:
+    if not (isinstance(value, list) and len(value) == length and all(isinstance(number, float) for number in value)):
+        return False
+    return abs(math.hypot(*value) - 1.0) <= _UNIT_SLACK

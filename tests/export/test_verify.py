@@ -19,6 +19,7 @@ from exportface.source import read_source
 from exportface.to_onnx import FLOATS
 from exportface.verify import verify
 from genface.errors import UserError
+from genface.model import Generator
 
 Tamper = Callable[[onnx.ModelProto], object]
 
@@ -99,6 +100,48 @@ def test_a_smaller_file_is_held_to_its_own_tolerance(checkpoint: Path, tmp_path:
     verified = verify(path, checkpoint)
     assert verified.failures == []
     assert verified.precision == precision
+
+
+def _turned(directions: list[list[float]]) -> None:
+    """The first one is a mixture of what it was and the last."""
+    first, last = directions[0], directions[-1]
+    directions[0], directions[-1] = (
+        [0.8 * a + 0.6 * b for a, b in zip(first, last, strict=True)],
+        [0.8 * b - 0.6 * a for a, b in zip(first, last, strict=True)],
+    )
+
+
+def _twice(directions: list[list[float]]) -> None:
+    directions[1] = directions[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_turned, "number 1 is not what moves the features most"),
+        (list.reverse, "number 1 is not what moves the features most"),
+        (_twice, "are not orthogonal unit vectors"),
+    ],
+)
+def test_directions_that_are_not_the_generators(
+    shipped: Path,
+    tampered: Callable[[Tamper], Path],
+    checkpoint: Path,
+    change: Callable[[list[list[float]]], object],
+    said: str,
+) -> None:
+    card = Generator(shipped).info.card
+    assert card is not None
+    directions = [list(direction) for direction in card.directions]
+    assert directions
+    change(directions)
+    (failure,) = verify(tampered(_props(genface__directions=directions)), checkpoint).failures
+    assert failure.startswith("metadata: directions: ")
+    assert said in failure
+
+
+def test_a_file_of_before_there_were_directions(tampered: Callable[[Tamper], Path], checkpoint: Path) -> None:
+    assert verify(tampered(_props(genface__directions=None)), checkpoint).failures == []
 
 
 def test_a_file_without_a_precision_is_fp32(tampered: Callable[[Tamper], Path], checkpoint: Path) -> None:
@@ -254,7 +297,8 @@ def test_a_forged_hash_of_another_size(shipped: Path, checkpoint: Path, monkeypa
     ("changes", "told"),
     [
         ({"genface__format_version": None}, "not exported by this project"),
-        ({"genface__z_dim": "9"}, "metadata says"),
+        ({"genface__z_dim": "9", "genface__directions": None}, "metadata says"),
+        ({"genface__z_dim": "9"}, "genface.directions is no list of unit vectors of 9 numbers"),
         ({_key(PRECISION_KEY): "fp8"}, "exportface.precision is 'fp8'"),
     ],
 )

@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,15 @@ def test_info_for_machines(run: Run, tiny: Path) -> None:
     assert facts["output"] == {"name": "images", "type": "uint8", "shape": "[N, 16, 16, 3]", "range": "0 to 255"}
     assert facts["card"]["preparation"]["size"] == 16
     assert facts["metadata"]["genface.z_dim"] == "8"
+
+
+def test_info_counts_directions(run: Run, tiny_maker: dict[str, Any], save_variant: Callable[..., Path]) -> None:
+    directions = ((0.6, 0.8, *[0.0] * 6), (0.8, -0.6, *[0.0] * 6))
+    path = save_variant(card=replace(tiny_maker["CARD"], directions=directions))
+    assert re.search(r"^  directions +2$", run("info", "--model", path)[1], re.MULTILINE)
+    facts = json.loads(run("info", "--model", path, "--json")[1])
+    assert facts["card"]["directions"] == 2
+    assert json.loads(facts["metadata"]["genface.directions"]) == [list(direction) for direction in directions]
 
 
 def test_info_about_a_stranger(run: Run, save_variant: Callable[..., Path]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,38 @@ def test_props_are_for_people_too() -> None:
     assert props["genface.format_version"] == "1"
     assert props["genface.dataset"] == "gesichter, 顔"
     assert props["genface.preparation"] == '{"crop": "center", "resample": "lanczos", "size": 64}'
+
+
+def test_directions_survive_the_file() -> None:
+    directions = ((0.6, 0.8, *[0.0] * 126), (1e-06, *[0.0] * 126, -1.0))
+    props = replace(CARD, directions=directions).to_props()
+    found = ModelCard.from_props(props)
+    assert found is not None
+    assert found.directions == directions
+
+
+def test_a_file_without_directions_is_as_good_and_says_nothing_of_them() -> None:
+    assert CARD.directions == ()
+    assert "genface.directions" not in CARD.to_props()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[1.0, 0.0]]",  # of another length
+        "[[0.5" + ", 0.0" * 127 + "]]",  # not of length 1
+        "[[1" + ", 0" * 127 + "]]",  # not written by this program
+        '[["1.0"' + ", 0.0" * 127 + "]]",
+        "[[1e999" + ", 0.0" * 127 + "]]",
+        "[1.0]",
+        "{}",
+        "nonsense",
+        "[" * 200_000,
+    ],
+)
+def test_damaged_directions_are_named(text: str) -> None:
+    with pytest.raises(UserError, match=r"genface\.directions is no list of unit vectors of 128 numbers"):
+        ModelCard.from_props(CARD.to_props() | {"genface.directions": text})
 
 
 def test_a_stranger_has_no_card() -> None:
