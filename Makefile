@@ -26,7 +26,7 @@ DEMO_SIZE   ?= 64
 DEMO_N      ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo faces train export generate evaluate handin release reproduce ship test test-inference web lint \
+.PHONY: help install demo faces page train export generate evaluate handin release reproduce ship test test-inference web lint \
         typecheck bench clean
 
 help: ## List the targets
@@ -59,7 +59,7 @@ demo: install ## Train, export, generate and evaluate on the built-in faces
 	@echo "archive: $(DEMO)/faces.zip"
 	@echo "report:  $(DEMO)/report/report.html"
 
-# For these three MODEL is the name of a generator in models/, for generate the path of a file.
+# For faces, reproduce, ship and page MODEL is the name of a generator in models/, for generate the path of a file.
 SHIPPED := $(if $(filter file,$(origin MODEL)),cats64,$(MODEL))
 -include models/$(SHIPPED)/recipe.mk
 
@@ -115,6 +115,9 @@ evaluate: install ## Score FAKE against REAL: make evaluate REAL=photos/ FAKE=fa
 	@test -n "$(REAL)" || { echo "say which real faces: make evaluate REAL=folder-or.zip FAKE=$(FAKE)" >&2; exit 2; }
 	$(BIN)/evalface "$(REAL)" "$(FAKE)" --out "$(REPORT)" $(ARGS)
 
+page: install ## A web page that draws faces from a shipped generator, served here: make page [MODEL=faces64]
+	$(BIN)/genface page --model "models/$(SHIPPED).onnx" --out "$(SHIPPED)-page" --report "models/$(SHIPPED)/scores.json" --force --serve
+
 # LANG is usually the locale of the shell, as in en_US.UTF-8: what begins with ru is Russian, all else English.
 # DATA and OUT count here only where they are given, since their defaults belong to other targets.
 handin: install ## Bundle RUN for handing in: make handin RUN=runs/mine [DATA=photos/] [N=10000] [LANG=ru] [OUT=folder]
@@ -126,8 +129,8 @@ release: install ## A folder ready to upload: every form of RUN's generator, par
 	$(BIN)/exportface release "$(RUN)/checkpoint.pt" --out "$(if $(filter file,$(origin OUT)),$(RUN)-release,$(OUT))" $(ARGS)
 
 test: install lint typecheck test-inference ## Everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference $(ARGS)
-	$(BIN)/python -m pytest tests/inference/test_face_finder.py tests/inference/test_hub_source.py tests/inference/test_film.py $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore=tests/inference --ignore=tests/web $(ARGS)
+	$(BIN)/python -m pytest tests/web tests/inference/test_face_finder.py tests/inference/test_hub_source.py tests/inference/test_film.py $(ARGS)
 
 test-inference: ## The inference room alone, in an environment that has no torch
 	test -x $(SLIM)/bin/python || $(PYTHON) -m venv $(SLIM)
@@ -135,7 +138,7 @@ test-inference: ## The inference room alone, in an environment that has no torch
 	@if $(SLIM)/bin/python -c 'import torch' 2>/dev/null; then echo "torch is in $(SLIM)" >&2; exit 1; fi
 	$(SLIM)/bin/python -m pytest -n auto --dist worksteal tests/inference $(ARGS)
 
-web: ## Fetch onnxruntime-web for its tests, which need Node.js and are skipped without
+web: ## Fetch what the tests of the browser page need (onnxruntime-web, playwright-core, axe-core): Node.js, Chromium
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
 
 lint: install ## ruff: rules and format
