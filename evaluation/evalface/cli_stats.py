@@ -36,6 +36,9 @@ def stats(
     ] = "tf1",
     precision: Annotated[Precision, typer.Option(help="Arithmetic of the extractor.")] = "fp32",
     on_broken: Annotated[Literal["fail", "skip"], typer.Option(help="What to do about broken pictures.")] = "fail",
+    compact: Annotated[
+        bool, typer.Option("--compact", help="A quarter of the bytes; evalface alone reads it, not pytorch-fid.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there under this name.")] = False,
 ) -> None:
     """Write the statistics of real faces, for Frechet distances without the pictures; pytorch-fid reads them too."""
@@ -55,7 +58,9 @@ def stats(
         size=size,
         like=like,
         on_broken=on_broken,
+        form="compact" if compact else "full",
         say=say,
         show_progress=True,
     )
-    print(f"{made.path}: statistics of {made.n:,} pictures ({made.preparation})")
+    kind = "compact statistics" if made.form == "compact" else "statistics"
+    print(f"{made.path}: {kind} of {made.n:,} pictures ({made.preparation})")

@@ -43,12 +43,13 @@ class Gaussian:
         return cls(mu=mu, factor=x)
 
     @classmethod
-    def from_moments(cls, mu: NDArray[Any], sigma: NDArray[Any]) -> Self:
+    def from_moments(cls, mu: NDArray[Any], sigma: NDArray[Any], *, error: float = 0.0) -> Self:
         """From a mean [d] and a covariance [d, d], as statistics files hold them.
 
         Eigenvalues below the covariance's own rounding error count as 0; to a set of fewer pictures than features a
-        distance is therefore good to about 1e-6 of the traces, not to the last digits as from features. Raises
-        UserError for other shapes, NaN and infinity, and for what is no covariance.
+        distance is therefore good to about 1e-6 of the traces, not to the last digits as from features. `error` is a
+        bound of that error's spectral norm where sigma was kept in less than float64. Raises UserError for other
+        shapes, NaN and infinity, and for what is no covariance.
         """
         mu, sigma = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
         if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or len(mu) == 0:
@@ -59,9 +60,9 @@ class Gaussian:
             raise UserError("the covariance is not symmetric")
         values, vectors = linalg.eigh((sigma + sigma.T) / 2, check_finite=False)
         largest = max(float(values[-1]), 0.0)
-        if values[0] < -_SYMMETRY * max(largest, float(np.abs(values[0]))):
+        if values[0] < -max(error, _SYMMETRY * max(largest, float(np.abs(values[0])))):
             raise UserError(f"not a covariance: it has the negative eigenvalue {values[0]:.3g} beside {largest:.3g}")
-        keep = values > len(mu) * np.finfo(np.float64).eps * largest
+        keep = values > max(error, len(mu) * np.finfo(np.float64).eps * largest)
         keep[-1] = True  # a factor has at least one row
         values[-1] = largest
         return cls(mu=mu, factor=np.sqrt(values[keep])[:, None] * vectors[:, keep].T)

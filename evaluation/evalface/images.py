@@ -48,7 +48,11 @@ class Survey:
     @property
     def sha256(self) -> str:
         """One hash for the contents in their order, whatever the files are called."""
-        return hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
+        return self.sha256_of(range(len(self.looks)))
+
+    def sha256_of(self, indices: Sequence[int]) -> str:
+        """The same for some of the pictures, in the order of `indices`."""
+        return hashlib.sha256("\n".join(self.digests[index] for index in indices).encode()).hexdigest()
 
 
 class Pictures(ABC):

@@ -80,6 +80,11 @@ def open_side(
     return PictureFiles(open_source(paths[0]))
 
 
+def is_generator(path: PathLike) -> bool:
+    """Whether `open_side` would take a path for a generator."""
+    return Path(path).suffix.lower() == _MODEL
+
+
 def _open_generator(
     path: str, n: int, seed: int, truncation: float | None, provider: str, precision: Precision
 ) -> Pictures:

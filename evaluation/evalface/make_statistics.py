@@ -8,7 +8,8 @@ from pathlib import Path
 
 from evalface.extractors.base import Extractor
 from evalface.features import side_features
-from evalface.gaussian_file import write_statistics
+from evalface.frechet import noise_floor_at
+from evalface.gaussian_file import Form, write_statistics
 from evalface.images import Pictures, Side
 from evalface.inputs import PathLike, Role, align, common_preparation, open_side
 from evalface.moments import Moments, merged
@@ -17,6 +18,9 @@ from genface.photos import OnBroken, Preparation
 
 _ROWS = 4096
 """Rows that are turned into float64 at a time."""
+_SEED = 0
+"""Of the halves of a noise floor."""
+_FLOOR_FROM = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,7 @@ class MadeStatistics:
     path: Path
     n: int
     preparation: Preparation
+    form: Form
 
 
 def make_statistics(
@@ -36,12 +41,14 @@ def make_statistics(
     size: int | None = None,
     like: PathLike | None = None,
     on_broken: OnBroken = "fail",
+    form: Form = "full",
     say: Callable[[str], None] = lambda line: None,
     show_progress: bool = False,
 ) -> MadeStatistics:
-    """Write mean, covariance and count of the features of `real` to the .npz `out`, with what is needed to compare.
+    """Write mean, covariance, count and noise floor of the features of `real` to the .npz `out`.
 
-    The file is pytorch-fid's as well: it finds `mu` and `sigma` in it and looks for nothing else. The pictures are
+    The full form is pytorch-fid's as well: it finds `mu` and `sigma` in it and looks for nothing else. The compact one
+    has a quarter of the bytes and is evalface's alone (`evalface.gaussian_file`). The pictures are
     prepared like those of `like` (an archive, a statistics file or a generator), else by the record of `real`, else to
     `size` px, else to the size that all of them have. Lines for a person go to `say`. Raises UserError for input that
     cannot be used and for less than 2 pictures.
@@ -59,8 +66,15 @@ def make_statistics(
             say(line)
         values = found.values[extractor.name]
         moments = merged(Moments.of(values[start : start + _ROWS]) for start in range(0, len(values), _ROWS))
-        write_statistics(out, moments, extractor=extractor.identity(), preparation=side.record.to_dict())
-        return MadeStatistics(path=out, n=moments.n, preparation=side.record)
+        write_statistics(
+            out,
+            moments,
+            extractor=extractor.identity(),
+            preparation=side.record.to_dict(),
+            form=form,
+            floor=noise_floor_at(values, len(values) // 2, _SEED) if len(values) >= _FLOOR_FROM else None,
+        )
+        return MadeStatistics(path=out, n=moments.n, preparation=side.record, form=form)
 
 
 def _prepared(pictures: Pictures, size: int | None, like: PathLike | None) -> tuple[Side, str]:

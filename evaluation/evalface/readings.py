@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from evalface.duplicates import Duplicates
 from evalface.extrapolation import Extrapolation
+from evalface.intervals import Interval
 from evalface.kernel import KernelDistance
 from evalface.memorisation import Memorisation
 from evalface.one_nn import LeaveOneOut, PermutationTest
@@ -36,6 +37,8 @@ def _readings(s: Scores, n_real: int | None, n_fake: int | None) -> Iterator[tup
         yield "Frechet distance", read_frechet(s.frechet, s.frechet_infinity, n_real, n_fake)
     if s.kid is not None:
         yield "KID", read_kid(s.kid)
+    else:
+        yield "All other scores", _FROM_STATISTICS
     if s.precision_recall is not None and s.density_coverage is not None:
         yield "Precision and recall", read_precision_recall(s.precision_recall, s.density_coverage)
     if s.leave_one_out is not None:
@@ -49,6 +52,10 @@ def _readings(s: Scores, n_real: int | None, n_fake: int | None) -> Iterator[tup
         yield "Duplicates", said
 
 
+_FROM_STATISTICS = (
+    "a statistics file holds no pictures, so there is no interval and no distance at infinite N, no KID, precision,"
+    " recall or coverage, no LOO-1NN, and no search for copies; with the pictures themselves in its place all are told."
+)
 _FAR_BELOW = 0.5
 
 
@@ -58,10 +65,9 @@ def read_frechet(score: FrechetScore, line: Extrapolation | None, n_real: int, n
     The floor is nearly all bias, so it is carried from its own N to those of the score in proportion to
     1 / n_real + 1 / n_fake (Chong and Forsyth 2020).
     """
-    interval = score.interval()
     assert score.floor is not None
     assert score.floor_n is not None
-    assert interval is not None
+    interval = score.interval() or Interval(low=score.value, high=score.value)
     floor = score.floor * score.floor_n * (1 / n_real + 1 / n_fake) / 2
     floor_said = f"{floor:.3g} that real pictures would score against as many other ones"
     if interval.high < floor * _FAR_BELOW:

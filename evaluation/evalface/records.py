@@ -19,6 +19,7 @@ from evalface.embedding import Embedding
 from evalface.extractors.pixels import Pixels
 from evalface.extrapolation import SIZES
 from evalface.features import SideFeatures
+from evalface.gaussian_file import KIND
 from evalface.images import Side
 from evalface.intervals import LEVEL
 from evalface.memorisation import RATIO, SIGNIFICANCE
@@ -60,7 +61,7 @@ def statistics_record(side: StatisticsSide) -> SideRecord:
         preparation=None,
         record=side.record.to_dict() if side.record else None,
         size=side.record.size if side.record else None,
-        manifest=None,
+        manifest={"kind": KIND, "form": side.statistics.form} if side.statistics.extractor else None,
         features_from_cache=False,
     )
 

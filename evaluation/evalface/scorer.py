@@ -108,15 +108,22 @@ class Scorer:
         with self.log.timed("features"):
             one, real_record = self._gaussian(real, "real")
             other, fake_record = self._gaussian(fake, "fake")
-        self.log.tell("a statistics file holds no pictures: the Frechet distance is all that can be told from it")
         if real_record.n is not None and fake_record.n is not None:
             self._warn_of_bias(real_record.n, fake_record.n)
         with self.log.timed("frechet"):
             value = one.distance_to(other)
+        floor = real.statistics.floor if isinstance(real, StatisticsSide) else None
         return self._report(
             real=real_record,
             fake=fake_record,
-            scores=Scores(frechet=FrechetScore(name=self.network.distance_name, value=value)),
+            scores=Scores(
+                frechet=FrechetScore(
+                    name=self.network.distance_name,
+                    value=value,
+                    floor=floor.value if floor else None,
+                    floor_n=floor.n if floor else None,
+                )
+            ),
             effect=effect,
             preflight=checked,
         )

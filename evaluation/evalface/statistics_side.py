@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from evalface.extractors.base import Extractor
 from evalface.gaussian_file import Statistics, read_statistics
@@ -49,15 +49,6 @@ class StatisticsSide:
                 )
         return None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: what the file says of itself."""
-        return {
-            "path": str(self.path),
-            "n": self.n,
-            "extractor": self.statistics.extractor,
-            "preparation": self.statistics.preparation,
-        }
-
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -90,7 +81,8 @@ def open_statistics(paths: list[Path]) -> StatisticsSide:
                 raise UserError(f"{side.path}: another {what} than that of {first.path}; these cannot be merged")
         parts.append(side.statistics.moments)
     whole = merged(parts)
-    return replace(first, statistics=replace(first.statistics, gaussian=whole.gaussian(), moments=whole, n=whole.n))
+    together = replace(first.statistics, gaussian=whole.gaussian(), moments=whole, n=whole.n, floor=None)
+    return replace(first, statistics=together)
 
 
 def _open_one(path: Path) -> StatisticsSide:

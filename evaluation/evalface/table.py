@@ -11,8 +11,11 @@ from evalface.rows import rows
 
 def print_report(report: Report) -> None:
     """Print the scores and their plain readings to stdout."""
-    lines = [[row.name, row.value, row.interval, row.detail] for row in rows(report)]
-    print_columns(["score", "value", "95 % interval", "on"], lines, right=(1,))
+    table = [["score", "value", "95 % interval", "on"]]
+    table += [[row.name, row.value, row.interval, row.detail] for row in rows(report)]
+    if not any(interval for _, _, interval, _ in table[1:]):  # against statistics
+        table = [[name, value, detail] for name, value, _, detail in table]
+    print_columns(table[0], table[1:], right=(1,))
     for reading in report.readings:
         print(f"{reading.about}: {reading.sentence}")
 

@@ -61,8 +61,10 @@ class FoundFace:
     """Faces seen in the photo; this is the largest of them."""
 
 
-def find_face(photo: Image.Image, subject: Subject) -> FoundFace | None:
+def find_face(photo: Image.Image, subject: Subject, *, least_share: float = 0.0) -> FoundFace | None:
     """The largest face of an upright RGB photo, or None where none is seen; the same in whatever thread.
+
+    Faces whose side is less than `least_share` of the photo's shorter side are not looked for.
 
     Of several boxes those count that are at least half as sure as the surest (in overlapping hits): a pattern of the
     background that was taken for a large face must not win over a face. A crop that would reach beyond the photo is
@@ -76,11 +78,12 @@ def find_face(photo: Image.Image, subject: Subject) -> FoundFace | None:
     if scale < 1:
         shape = (max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))
         gray = gray.resize(shape, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    least = max(_MIN_FACE_PX, round(least_share * min(gray.size)))
     boxes, hits = _cascade(subject).detectMultiScale2(
         np.asarray(gray),
         scaleFactor=finder.scale_step,
         minNeighbors=finder.min_neighbors,
-        minSize=(_MIN_FACE_PX, _MIN_FACE_PX),
+        minSize=(least, least),
     )
     if len(boxes) == 0:
         return None
@@ -91,6 +94,21 @@ def find_face(photo: Image.Image, subject: Subject) -> FoundFace | None:
     center_x = (left + width / 2) / scale
     center_y = (top + height / 2) / scale - finder.lift * side
     return FoundFace(_square(center_x, center_y, finder.margin * side, photo.size), round(side), len(sure))
+
+
+def finder_facts(subject: Subject) -> dict[str, Any]:
+    """What decides whether a face is seen, in plain JSON types, for a record.
+
+    Raises UserError when OpenCV is not installed, or is one without cascades.
+    """
+    finder = _FINDERS[subject]
+    return {
+        "finder": VERSION,
+        "opencv": _opencv().__version__,
+        "cascade": finder.cascade,
+        "scale_step": finder.scale_step,
+        "min_neighbors": finder.min_neighbors,
+    }
 
 
 def _square(x: float, y: float, wanted: float, size: tuple[int, int]) -> tuple[int, int, int]:
@@ -118,8 +136,8 @@ def _opencv() -> ModuleType:
         import cv2
     except ImportError as error:
         raise UserError(
-            f"finding faces needs OpenCV ({error}): install genface with its extra crop,"
-            " e.g. pip install './inference[crop]', or use --crop center"
+            f"finding faces needs OpenCV ({error}): pip install opencv-python-headless==4.* (genface's extra crop has"
+            " it too); --crop center does without"
         ) from error
     folder = Path(getattr(getattr(cv2, "data", None), "haarcascades", ""))
     missing = [finder.cascade for finder in _FINDERS.values() if not (folder / finder.cascade).is_file()]

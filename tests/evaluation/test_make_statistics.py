@@ -13,7 +13,7 @@ import typer
 from evalface import cli_stats
 from evalface.extractors.base import Extractor
 from evalface.features import side_features
-from evalface.frechet import Gaussian, frechet_distance
+from evalface.frechet import Gaussian, frechet_distance, noise_floor_at
 from evalface.gaussian_file import read_statistics
 from evalface.images import PictureFiles, Side
 from evalface.inputs import open_side
@@ -128,9 +128,14 @@ def test_the_command(
     assert code == 0
     assert text == f"{out}: statistics of 8 pictures (16 px, center crop, lanczos)\n"
     assert "features of 8 real pictures" in said
+    assert read_statistics(out).floor == noise_floor_at(values(real, Preparation(size=16)), 4, seed=0)
     first = out.read_bytes()
     code, text, said = call()
     assert (code, text) == (2, "")
     assert "exists already" in said
     assert call("--force", "--size", 12)[0] == 0
     assert out.read_bytes() != first
+    code, text, _ = call("--force", "--compact")
+    assert text == f"{out}: compact statistics of 8 pictures (16 px, center crop, lanczos)\n"
+    assert read_statistics(out).form == "compact"
+    assert out.stat().st_size < len(first)

@@ -159,5 +159,11 @@ def test_duplicates() -> None:
     ]
 
 
-def test_a_distance_alone_has_no_reading() -> None:
-    assert readings(Scores(frechet=FrechetScore(name="FID (Inception)", value=3.0)), None, 1000) == []
+def test_a_distance_alone_says_what_is_missing() -> None:
+    (only,) = readings(Scores(frechet=FrechetScore(name="FID (Inception)", value=3.0)), None, 1000)
+    assert only.about == "All other scores"
+    with_floor = Scores(frechet=FrechetScore(name="FID (Inception)", value=3.0, floor=2.0, floor_n=500))
+    distance, other = readings(with_floor, 1000, 1000)
+    # The floor of 2 at 500 each is about 1 at 1,000 each.
+    assert distance.sentence.startswith("3 is 3 times the 1 that real pictures would score against as many other ones")
+    assert other == only

@@ -74,9 +74,17 @@ def test_statistics_give_the_distance_alone(sides: tuple[Path, Path], tmp_path: 
     document = json.loads(report.to_json())
     assert [key for key, value in document["scores"].items() if value is not None] == ["frechet"]
     assert (document["real"]["kind"], document["real"]["n"], document["fake"]["kind"]) == ("statistics", 24, "pictures")
-    assert document["readings"] == []
-    assert any("the Frechet distance is all that can be told" in line for line in told)
+    distance, others = document["readings"]
+    assert (distance["about"], others["about"]) == ("Frechet distance", "All other scores")
+    assert "real pictures would score against as many other ones" in distance["sentence"]
+    assert others["sentence"].startswith("a statistics file holds no pictures, so there is no interval")
+    floor, floor_n = document["scores"]["frechet"]["floor"], document["scores"]["frechet"]["floor_n"]
+    assert floor_n == 12
+    assert floor == pytest.approx(full.scores.frechet.floor, rel=0.5), "the same halves' size, of another seed"
+    assert document["real"]["manifest"] == {"kind": "evalface-statistics", "form": "full"}
+    assert not any("holds no pictures" in line for line in told), "the reading says it"
     page = report.write(tmp_path / "report").read_text()
+    assert "95 % interval</th>" not in page
     assert "Samples" not in page
     assert "t-SNE" not in page
     with pytest.raises(UserError, match="another extractor"):

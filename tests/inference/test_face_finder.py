@@ -74,6 +74,24 @@ def test_nothing_is_found_in_nothing(subject: Subject) -> None:
 
 
 @each_subject
+def test_faces_below_a_share_of_the_photo_are_not_looked_for(subject: Subject) -> None:
+    photo = drawn.snapshot((DRAW[subject](200), (300, 150)))
+    found = find_face(photo, subject)
+    assert found is not None
+    share = found.side / 480
+    assert find_face(photo, subject, least_share=share - 0.1) is not None
+    assert find_face(photo, subject, least_share=share + 0.15) is None
+
+
+@each_subject
+def test_the_finders_facts(subject: Subject) -> None:
+    facts = face_finder.finder_facts(subject)
+    assert facts["finder"] == face_finder.VERSION
+    assert facts["cascade"].startswith("haarcascade_frontal")
+    assert facts["opencv"].startswith("4.")
+
+
+@each_subject
 def test_of_several_faces_the_largest_counts(subject: Subject) -> None:
     large, small = DRAW[subject](220), DRAW[subject](120)
     found = find_face(drawn.snapshot((small, (30, 40)), (large, (350, 200))), subject)
