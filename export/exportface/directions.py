@@ -86,7 +86,7 @@ def _caused_covariance(generator: nn.Module, z_dim: int) -> NDArray[np.float64]:
     z = latents(SEED, range(NUM_LATENTS), z_dim)
     centred = z.astype(np.float64) - z.mean(axis=0, dtype=np.float64)
     products: NDArray[np.float64] = sum(  # z^T features; centring one of the two is enough
-        centred[part].T @ features for part, features in _features(generator, z)
+        centred[part].T @ features for part, features in middle_features(generator, z)
     )
     fit = np.linalg.solve(centred.T @ centred, products)
     covariance: NDArray[np.float64] = fit @ fit.T
@@ -97,7 +97,7 @@ class _ReachedError(Exception):
     """The features are there; what follows them in the generator need not be computed."""
 
 
-def _features(generator: nn.Module, z: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def middle_features(generator: nn.Module, z: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Rows of z and their features, float64 [rows, C * side * side], in batches."""
     reader = _reader(generator, z[:1])
     kept: list[torch.Tensor] = []

@@ -114,14 +114,14 @@ def test_every_architecture_gives_them_of_8_px(
 ) -> None:
     network = _network(architecture)
     shapes = []
-    original = module._features
+    original = module.middle_features
 
     def watched(*given: Any) -> Any:
         for part, features in original(*given):
             shapes.append(features.shape)
             yield part, features
 
-    monkeypatch.setattr(module, "_features", watched)
+    monkeypatch.setattr(module, "middle_features", watched)
     found = principal_directions(network, Z_DIM)
     assert len(found) == MAX_DIRECTIONS
     assert {shape[1] for shape in shapes} == {channels * SIDE * SIDE}
