@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from genface import cli_archives, cli_info, cli_page, cli_pictures
+from genface import cli_archives, cli_info, cli_mix, cli_page, cli_pictures, cli_stylize
 from genface.commands import new_app, run_app
 from genface.errors import UserError
 from genface.options import (
@@ -212,6 +212,8 @@ cli_pictures.register(app)
 cli_archives.register(app)
 cli_info.register(app)
 cli_page.register(app)
+cli_mix.register(app)
+cli_stylize.register(app)
 
 
 def main() -> NoReturn:
