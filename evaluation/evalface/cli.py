@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from evalface import cli_cache, cli_detect, cli_stats
+from evalface import cli_cache, cli_detect, cli_embedder, cli_resemble, cli_stats
 from genface.commands import new_app, run_app
 
 app = new_app("Score a folder or archive of generated faces against real ones.")
@@ -111,6 +111,8 @@ def compare_command(
 cli_stats.register(app)
 cli_cache.register(app)
 cli_detect.register(app)
+cli_resemble.register(app)
+cli_embedder.register(app)
 
 
 def main() -> None:

@@ -14,14 +14,6 @@ from evalface.rows import rows
 
 def render(report: Report, tsne: bytes | None) -> str:
     """The page as HTML; every picture is inside, nothing is fetched, and no script runs."""
-    environment = Environment(
-        loader=PackageLoader("evalface"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["inline"] = _inline
     context: dict[str, Any] = {
         "report": report,
         "rows": rows(report),
@@ -32,7 +24,20 @@ def render(report: Report, tsne: bytes | None) -> str:
         "count": lambda n: "an unknown number of" if n is None else f"{n:,}",
         "document": json.dumps(report.document(), indent=2, ensure_ascii=False),
     }
-    return environment.get_template("report.html.j2").render(context)
+    return environment().get_template("report.html.j2").render(context)
+
+
+def environment() -> Environment:
+    """What renders a page; its filter `inline` puts the bytes of a PNG into an address."""
+    made = Environment(
+        loader=PackageLoader("evalface"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["inline"] = _inline
+    return made
 
 
 def _inline(png: bytes) -> str:

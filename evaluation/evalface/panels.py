@@ -167,7 +167,7 @@ def panels(chosen: dict[str, list[Choice]], real: SidePictures, fake: SidePictur
     for name, side in sides.items():
         wanted = sorted(row for of, row in everyone if of == name)
         for row, pixels in zip(wanted, side.read(wanted) if wanted else [], strict=True):
-            faces[name, row] = Face(side=name, name=side.names[row], png=_to_png(Image.fromarray(pixels), _FACE_PX))
+            faces[name, row] = Face(side=name, name=side.names[row], png=to_png(pixels, _FACE_PX))
     found = []
     for key, choices in chosen.items():
         title, explanation = _TEXTS[key]
@@ -184,10 +184,12 @@ def contact_sheet(faces: Sequence[NDArray[np.uint8]]) -> bytes:
     sheet = Image.new("RGB", (columns * size, math.ceil(len(faces) / columns) * size), "white")
     for i, face in enumerate(faces):
         sheet.paste(Image.fromarray(face), (i % columns * size, i // columns * size))
-    return _to_png(sheet, _SHEET_PX)
+    return to_png(np.asarray(sheet), _SHEET_PX)
 
 
-def _to_png(image: Image.Image, at_most: int) -> bytes:
+def to_png(pixels: NDArray[np.uint8], at_most: int) -> bytes:
+    """A picture uint8 [H, W, 3] as PNG, made smaller where a side is over `at_most` px."""
+    image = Image.fromarray(pixels)
     image.thumbnail((at_most, at_most), Image.Resampling.LANCZOS)
     data = io.BytesIO()
     image.save(data, "PNG")

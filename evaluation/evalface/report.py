@@ -129,8 +129,8 @@ class Report:
         return folder / _PAGE
 
 
-def check_folder(folder: Path, sides: Sequence[Path], *, force: bool) -> None:
-    """Raise UserError if a report on `sides` cannot or must not be written to `folder`; leaves no trace.
+def check_folder(folder: Path, sides: Sequence[Path], *, force: bool, kind: str = KIND) -> None:
+    """Raise UserError if a report of a `kind` on `sides` cannot or must not be written to `folder`; leaves no trace.
 
     A file, a folder that cannot be written, one inside a side, or (without `force`) one that holds something else.
     """
@@ -150,7 +150,7 @@ def check_folder(folder: Path, sides: Sequence[Path], *, force: bool) -> None:
     if force or empty:
         return
     try:
-        earlier = json.loads((folder / DOCUMENT).read_text()).get("kind") == KIND
+        earlier = json.loads((folder / DOCUMENT).read_text()).get("kind") == kind
     except (OSError, ValueError, AttributeError):
         earlier = False
     if not earlier:

