@@ -50,6 +50,8 @@ def test_run_folder_and_resume_by_the_same_command(trainface: Run, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "at 0.4 kimg: the schedules, until here over 0.4 kimg, go on over 0.5" in done.stderr
     assert json.loads((run / "config.json").read_text())["decay_kimg"] is None
+    assert "done before" in trainface(*command, 0.4).stderr
+    assert (run / "log.jsonl").read_text().count("schedules") == 1
 
     assert_one_line_error(trainface(*command, 0.6, "--batch", 4), "batch: 8 there, 4 now")
 

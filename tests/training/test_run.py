@@ -17,6 +17,7 @@ from trainface.config import Config
 from trainface.data.dataset import FaceSet
 from trainface.logbook import Logbook
 from trainface.loop import train
+from trainface.run_folder import restore
 from trainface.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -91,4 +92,4 @@ def test_a_damaged_checkpoint_is_a_plain_error(faces: FaceSet, tiny: Config) -> 
     state = Trainer(tiny, faces, CPU).state()
     for spoilt in ({k: v for k, v in state.items() if k != "G"}, state | {"G": {}}):
         with pytest.raises(UserError, match=r"c\.pt: damaged"):
-            run_folder._restore(Trainer(tiny, faces, CPU), spoilt, Path("c.pt"))
+            restore(Trainer(tiny, faces, CPU), spoilt, Path("c.pt"))

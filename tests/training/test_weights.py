@@ -97,6 +97,19 @@ def test_nothing_is_lost_to_a_wrong_name(trained: Path, tmp_path: Path) -> None:
     assert checkpoint.load(there)["kind"] == checkpoint.WEIGHTS_KIND
 
 
+def test_another_average_can_be_taken(trained: Path, tmp_path: Path) -> None:
+    state = checkpoint.load(trained)
+    best = state["best_ema"]
+    state["ema"]["7"] = {name: torch.zeros_like(tensor) for name, tensor in state["ema"][best].items()}
+    checkpoint.save(state, tmp_path / "c.pt")
+    write_weights(tmp_path / "c.pt", tmp_path / "w.pt", ema="7")
+    reduced = checkpoint.load(tmp_path / "w.pt")
+    assert reduced["best_ema"] == "7"
+    assert all(not tensor.any() for tensor in reduced["ema"]["7"].values())
+    with pytest.raises(UserError, match=f"averages of {best}, 7 kimg"):
+        write_weights(tmp_path / "c.pt", tmp_path / "other.pt", ema="9")
+
+
 @pytest.mark.parametrize("value", [float("nan"), 7e4])
 def test_weights_beyond_half_precision_are_refused(trained: Path, tmp_path: Path, value: float) -> None:
     state = checkpoint.load(trained)

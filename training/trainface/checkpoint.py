@@ -21,13 +21,17 @@ KIND = "trainface-checkpoint"
 WEIGHTS_KIND = "trainface-weights"
 """What `trainface weights` leaves of a checkpoint: networks in half precision, and where they come from."""
 FORMAT_VERSION = 2
+CHECKPOINT = "checkpoint.pt"
+"""Its name in a run folder."""
+_KINDS = "trainface-"
+"""How every kind begins."""
 KEPT_FOLDER = "checkpoints"
 RESERVE_BYTES = 64_000_000
 """Room that a checkpoint leaves on the disk for the run's small files, and for whoever else works there."""
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write `state`.
+    """Write `state`, of a GAN's run unless it has a `kind` and a `format_version` of its own.
 
     Where the disk has no room for it and a reserve, older kept checkpoints go first. A full disk is an OSError that
     names the file, and leaves the previous checkpoint as it was.
@@ -57,7 +61,7 @@ def keep_copy(run: Path, cur_nimg: int, keep: int) -> None:
     assert keep > 0, "a configuration keeps at least one"
     folder = run / KEPT_FOLDER
     folder.mkdir(exist_ok=True)
-    link(run / "checkpoint.pt", folder / f"{cur_nimg:09d}.pt")
+    link(run / CHECKPOINT, folder / f"{cur_nimg:09d}.pt")
     for old in kept(run)[keep:]:
         old.unlink()
 
@@ -92,20 +96,9 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     else, or of a newer format.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the checkpoint.pt of a run")
-    if not path.exists():
-        raise UserError(f"{path}: no such checkpoint")
-    _refuse_damage(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: refused, since it holds more than tensors and plain values") from error
-    except Exception as error:
-        # A pickle that lies fails in as many ways as there are opcodes.
-        raise UserError(f"{path}: not a checkpoint of trainface, or damaged") from error
-    if not isinstance(state, dict) or state.get("kind") not in (KIND, WEIGHTS_KIND):
-        raise UserError(f"{path}: not a checkpoint of trainface")
+    state = _read(path)
+    if state.get("kind") not in (KIND, WEIGHTS_KIND):
+        raise UserError(f"{path}: {_other_kind(state)}, not the checkpoint of a GAN's run")
     version = state.get("format_version")
     if version == 1:
         try:
@@ -118,6 +111,42 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             " use the version that wrote it"
         )
     return _widened(state) if state["kind"] == WEIGHTS_KIND else state
+
+
+def load_kind(path: Path, kind: str, format_version: int) -> dict[str, Any]:
+    """Read a checkpoint of another kind of run onto the CPU, with the same care; raises UserError as `load` does."""
+    state = _read(path)
+    if state.get("kind") != kind:
+        raise UserError(f"{path}: {_other_kind(state)}, where one of kind {kind} was looked for")
+    if state.get("format_version") != format_version:
+        raise UserError(
+            f"{path}: format {state.get('format_version')} of {kind}, but this trainface reads {format_version}:"
+            " use the version that wrote it"
+        )
+    return state
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The dict in a file of torch's, whatever its kind."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the checkpoint.pt of a run")
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint")
+    _refuse_damage(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: refused, since it holds more than tensors and plain values") from error
+    except Exception as error:
+        # A pickle that lies fails in as many ways as there are opcodes.
+        raise UserError(f"{path}: not a checkpoint of trainface, or damaged") from error
+    if not (isinstance(state, dict) and str(state.get("kind")).startswith(_KINDS)):
+        raise UserError(f"{path}: not a checkpoint of trainface")
+    return state
+
+
+def _other_kind(state: dict[str, Any]) -> str:
+    return f"a checkpoint of kind {state['kind']}"
 
 
 def _widened(value: Any) -> Any:

@@ -12,23 +12,22 @@ import typer
 
 from genface.commands import new_app, run_app
 from genface.errors import UserError
+from trainface import cli_mixer, cli_style
+from trainface.command_line import (
+    CropOption,
+    OnBrokenOption,
+    SettingOption,
+    Source,
+    chosen_settings,
+    open_with_progress,
+    refuse_missing_source,
+)
 
 if TYPE_CHECKING:
-    from genface.photos import CropRule
     from trainface.config import Config
-    from trainface.data.dataset import FaceSet
 
 app = new_app("Train a GAN on a folder of faces.")
 
-Source = Annotated[
-    str, typer.Argument(help="Folder, .zip or .tar of pictures, hf:NAME (Hugging Face), or builtin:cartoons[:N].")
-]
-OnBrokenOption = Annotated[
-    Literal["fail", "skip"], typer.Option(help="What to do about broken pictures: stop before training, or go on.")
-]
-CropOption = Annotated[
-    Literal["center", "face", "cat-face"], typer.Option(help="Cut out the middle, or the largest face that is found.")
-]
 AugmentFile = Annotated[
     Path | None, typer.Option(help="An albumentations pipeline (JSON or YAML) that makes more pictures of each photo.")
 ]
@@ -50,10 +49,7 @@ def train(
     loss: Annotated[str | None, typer.Option(help="relativistic, bce, lsgan, hinge or wgan.")] = None,
     d_norm: Annotated[str | None, typer.Option(help="batch, instance, spectral or none (dcgan).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random; default 0.")] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any other setting, KEY=VALUE (`trainface settings`); may be repeated."),
-    ] = None,
+    setting: SettingOption = None,
     init_from: Annotated[
         Path | None, typer.Option(help="Begin with the weights of this checkpoint: other data, or a larger size.")
     ] = None,
@@ -84,7 +80,7 @@ def train(
         run,
         config,
         device_name=device,
-        open_faces=lambda size: _open_with_progress(src, size, crop, on_broken, offline_augment, copies),
+        open_faces=lambda size: open_with_progress(src, size, crop, on_broken, offline_augment, copies),
         beginning=Beginning(init_from=init_from, probe_gamma=gamma == "auto"),
     )
     if not reached:
@@ -96,11 +92,16 @@ def settings(
     preset: Annotated[str, typer.Option(help="Show this recipe's values.")] = "s64",
 ) -> None:
     """List every setting with its meaning and a recipe's value, and the recipes."""
-    from trainface.presets import PRESETS
-    from trainface.settings import table
+    from trainface import presets
+    from trainface.mixer import presets as mixers
+    from trainface.settings import table_of
+    from trainface.style import config as styles
 
-    print(table(preset))
-    print(f"\nrecipes (--preset): {', '.join(PRESETS)}")
+    kind = next((kind for kind in (presets, mixers, styles) if preset in kind.PRESETS), presets)
+    print(table_of(kind.preset(preset)))
+    print(f"\nrecipes (--preset): {', '.join(presets.PRESETS)}")
+    print(f"recipes of `trainface mixer`: {', '.join(mixers.PRESETS)}")
+    print(f"recipes of `trainface style train`: {', '.join(styles.PRESETS)}")
 
 
 @app.command()
@@ -128,12 +129,15 @@ def report(
 def weights(
     checkpoint: Annotated[Path, typer.Argument(help="The checkpoint.pt (or best.pt) of a run.")],
     out: Annotated[Path, typer.Option(help="The file to write.")],
+    ema: Annotated[
+        str | None, typer.Option(help="Half-life in kimg of the averaged G to take; default: that of the lowest KID.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
 ) -> None:
     """Reduce a checkpoint to G and D in half precision: small enough to ship, to export and to begin runs with."""
     from trainface.weights import write_weights
 
-    write_weights(checkpoint, out, force=force)
+    write_weights(checkpoint, out, ema=ema, force=force)
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB")
 
 
@@ -157,7 +161,7 @@ def data(
     check_free(out, force=force, kind=PREPARED_KIND)
     if contact_sheet is not None:
         _refuse_sheet(contact_sheet, out, force=force)
-    faces = _open_with_progress(src, size, crop, on_broken)
+    faces = open_with_progress(src, size, crop, on_broken)
     write_prepared(faces, out, force=force)
     if contact_sheet is not None:
         sheets.contact_sheet(faces).save(contact_sheet, "png")
@@ -167,24 +171,15 @@ def data(
 def _resolve(preset_name: str, options: Mapping[str, float | str | None], settings: list[str]) -> Config:
     from trainface.presets import preset
 
-    chosen: dict[str, str] = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--set {text}: write KEY=VALUE, as in --set gamma=10:1")
-        chosen[key.strip()] = value.strip()
-    for key, option in options.items():
-        if option is not None and key in chosen:
-            raise UserError(f"--{key.replace('_', '-')} {option} and --set {key}={chosen[key]}: give one of them")
-        if option is not None and (key, option) != ("gamma", "auto"):  # which a probe finds, on the data
-            chosen[key] = str(option)
+    chosen = chosen_settings(options, settings)
+    if options.get("gamma") == "auto":
+        del chosen["gamma"]  # which a probe finds, on the data
     return preset(preset_name).with_settings(chosen)
 
 
 def _refuse_missing(src: str, init_from: Path | None) -> None:
     """Find a mistyped path before the photos are prepared, which may take long; raises UserError."""
-    if not src.startswith(("hf:", "builtin:")) and not (src and Path(src).exists()):
-        raise UserError(f"{src or 'the empty name'}: no such folder, .zip or .tar")
+    refuse_missing_source(src)
     if init_from is not None and not init_from.is_file():
         raise UserError(f"--init-from {init_from}: no such checkpoint; give the checkpoint.pt of a run")
 
@@ -199,35 +194,8 @@ def _refuse_sheet(sheet: Path, out: Path, *, force: bool) -> None:
         raise UserError(f"--contact-sheet {sheet}: exists already; choose another name, or replace it by --force")
 
 
-def _open_with_progress(
-    src: str,
-    size: int,
-    crop: CropRule,
-    on_broken: Literal["fail", "skip"],
-    offline_augment: Path | None = None,
-    augment_copies: int = 0,
-) -> FaceSet:
-    from genface.photos import Preparation
-    from trainface.data.dataset import open_faces
-
-    on_terminal = sys.stderr.isatty()
-
-    def progress(done: int, total: int) -> None:
-        if on_terminal and (done % 50 == 0 or done == total):
-            print(f"\rpreparing {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    print(f"preparing {src} at {size} px", file=sys.stderr)
-    faces = open_faces(
-        src,
-        Preparation(size=size, crop=crop),
-        on_broken=on_broken,
-        offline_augment=offline_augment,
-        augment_copies=augment_copies,
-        progress=progress,
-    )
-    for note in faces.notes:
-        print(note, file=sys.stderr)
-    return faces
+cli_mixer.register(app)
+cli_style.register(app)
 
 
 def main() -> None:

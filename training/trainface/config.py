@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from genface.errors import UserError
+from trainface.record import Record, require, require_range
 from trainface.refusals import refuse_impossible
 from trainface.schedules import Cosine
 
@@ -26,14 +24,11 @@ MAX_AUGMENT = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Record):
     """Everything that decides what a run computes; stored in its checkpoint and in the exported file.
 
     Schedules (`Cosine`) move over `decay_kimg` and stay at their end.
     """
-
-    preset: str
-    """The row of `PRESETS` that this started from."""
 
     # The networks.
     architecture: Architecture
@@ -141,22 +136,20 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, kind in _CHOICES.items():
-            _require(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
-        _require(self.size in (16, 32, 64, 128, 256), "size", self.size, (16, 32, 64, 128, 256))
+            require(getattr(self, name) in get_args(kind), name, getattr(self, name), get_args(kind))
+        require(self.size in (16, 32, 64, 128, 256), "size", self.size, (16, 32, 64, 128, 256))
         for name in ("z_dim", "blocks", "batch", "penalty_every", "d_steps", "replay_size", "keep"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
-        _require(self.score_images >= 16, "score_images", self.score_images, "16 or more")
+            require(getattr(self, name) > 0, name, getattr(self, name), "more than 0")
+        require(self.score_images >= 16, "score_images", self.score_images, "16 or more")
         for name in ("kimg", "tick_kimg", "decay_kimg"):
             value = getattr(self, name)
-            _require(value is None or 0.001 <= value <= 1e9, name, value, "0.001 (one image) to 1e9")
+            require(value is None or 0.001 <= value <= 1e9, name, value, "0.001 (one image) to 1e9")
         for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            values = (value.start, value.end) if isinstance(value, Cosine) else (value,)
-            _require(all(low <= number <= high for number in values), name, value, f"{low:g} to {high:g}")
+            require_range(name, getattr(self, name), low, high)
         for name in ("beta1", "beta2"):
-            _require(max(getattr(self, name).start, getattr(self, name).end) < 1, name, getattr(self, name), "below 1")
-        _require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
-        _require(
+            require(max(getattr(self, name).start, getattr(self, name).end) < 1, name, getattr(self, name), "below 1")
+        require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
+        require(
             len(set(self.ema_halflives_kimg)) == len(self.ema_halflives_kimg) > 0
             and all(0 <= end <= 1e9 for halflife in self.ema_halflives_kimg for end in (halflife.start, halflife.end)),
             "ema_halflives_kimg",
@@ -164,7 +157,7 @@ class Config:
             "one or more different half-lives, 0 to 1e9",
         )
         unknown = [kind for kind in self.augment_kinds if kind not in get_args(AugmentKind)]
-        _require(not unknown, "augment_kinds", ",".join(unknown), get_args(AugmentKind))
+        require(not unknown, "augment_kinds", ",".join(unknown), get_args(AugmentKind))
         self._check_widths()
         refuse_impossible(self)
 
@@ -173,7 +166,7 @@ class Config:
         wanted = {"dcgan": 1, "normfree": stages, "r3": stages + 1, "pyramid": stages + 1}[self.architecture]
         for name in ("g_widths", "d_widths"):
             widths = getattr(self, name)
-            _require(
+            require(
                 len(widths) == wanted and all(width > 0 for width in widths),
                 name,
                 ",".join(map(str, widths)),
@@ -183,32 +176,6 @@ class Config:
     def progress(self, cur_nimg: int) -> float:
         """Where the schedules stand after `cur_nimg` images, 0 to 1."""
         return min(cur_nimg / (1000 * (self.decay_kimg or self.kimg)), 1.0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, for a checkpoint or JSON."""
-        record = {name: _plain(value) for name, value in vars(self).items()}
-        assert set(record) == set(asdict(self))
-        return record
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Config:
-        """Rebuild a stored record; raises UserError for keys of another version."""
-        known = {field.name: field for field in fields(cls)}
-        unknown = sorted(set(record) - set(known))
-        missing = sorted(set(known) - set(record))
-        if unknown or missing:
-            raise UserError(f"configuration of another version (unknown: {unknown}, missing: {missing})")
-        return cls(**{name: _typed(value, str(known[name].type), name) for name, value in record.items()})
-
-    def with_settings(self, settings: Mapping[str, str]) -> Config:
-        """A copy with `key=value` texts of the command line applied; raises UserError for what is unknown."""
-        known = {field.name: str(field.type) for field in fields(self)}
-        for key in settings:
-            if key not in known or key == "preset":
-                close = difflib.get_close_matches(key, known, n=1)
-                hint = f"; did you mean {close[0]}?" if close and close[0] != "preset" else ""
-                raise UserError(f"unknown setting {key!r}{hint}; known: {', '.join(sorted(set(known) - {'preset'}))}")
-        return replace(self, **{key: _typed(text, known[key], key) for key, text in settings.items()})
 
 
 _CHOICES: dict[str, Any] = {
@@ -243,45 +210,3 @@ _RANGES: dict[str, tuple[float, float]] = {
     "holdout": (0, 0.5),
     "score_kimg": (0, 1e9),
 }
-
-
-_KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "float | None": "a number, or none",
-    "bool": "true or false",
-}
-
-
-def _require(holds: bool, name: str, value: object, allowed: object) -> None:
-    if not holds:
-        choices = ", ".join(map(str, allowed)) if isinstance(allowed, tuple) else allowed
-        raise UserError(f"{name}={value}: must be {choices}")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Cosine):
-        return str(value)
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
-
-
-def _typed(value: Any, kind: str, name: str) -> Any:
-    """Read a stored or typed-in value as the field's kind."""
-    try:
-        if kind.startswith("tuple["):
-            parts = value.split(",") if isinstance(value, str) else value
-            element = kind.removeprefix("tuple[").split(",")[0]
-            return tuple(_typed(part.strip() if isinstance(part, str) else part, element, name) for part in parts)
-        if kind == "Cosine":
-            return Cosine.parse(str(value))
-        if kind == "bool":
-            return value if isinstance(value, bool) else {"true": True, "false": False}[value.lower()]
-        if kind.endswith("| None") and value in (None, "none"):
-            return None
-        if kind.startswith("float"):
-            return float(value)
-        return int(value) if kind == "int" else str(value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, UserError):
-            raise UserError(f"{name}: {error}") from error
-        raise UserError(f"{name}={value}: not a value of kind {kind}; write {_KINDS.get(kind, 'a list')}") from error

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,19 @@ from trainface.sheet import sheet
 
 GRIDS = "grids"
 
-_SAID = ("d_loss", "g_loss", "pair_accuracy", "r1", "r2", "penalty", "diversity")
-"""What a tick's line for people says; all of it stands in log.jsonl."""
+SAID_OF_A_GAN = ("d_loss", "g_loss", "pair_accuracy", "r1", "r2", "penalty", "diversity")
+"""What a tick's line for people says of a GAN; all of it stands in log.jsonl."""
 
 
 class Logbook:
     """Writes into a run folder; the lines of log.jsonl are described in `trainface.history`."""
 
-    def __init__(self, run: Path, resumed_at: int) -> None:
-        """Open the log of a run that goes on from `resumed_at` images; what was logged after that is dropped."""
+    def __init__(self, run: Path, resumed_at: int, said: Sequence[str] = SAID_OF_A_GAN) -> None:
+        """Open the log of a run that goes on from `resumed_at` images; what was logged after that is dropped.
+
+        `said` names the means that a tick's line for people tells, where there are such.
+        """
+        self._said = said
         self._run = run
         self._log = run / LOG
         (run / GRIDS).mkdir(parents=True, exist_ok=True)
@@ -38,9 +43,9 @@ class Logbook:
         self._on_terminal = sys.stderr.isatty()
         self._last_beat = 0.0
 
-    def grid(self, images: NDArray[np.uint8], cur_nimg: int) -> None:
-        """Save uint8 [N, H, W, 3] as a square sheet, `grids/<images seen>.png`."""
-        laid_out = sheet(images)
+    def grid(self, images: NDArray[np.uint8], cur_nimg: int, columns: int | None = None) -> None:
+        """Save uint8 [N, H, W, 3] as one sheet, `grids/<images seen>.png`; a square one without `columns`."""
+        laid_out = sheet(images, columns)
         path = self._run / GRIDS / f"{cur_nimg:09d}.png"
         atomic.write(path, lambda file: laid_out.save(file, "png"))
         self._board.image("faces", np.asarray(laid_out), cur_nimg)
@@ -71,7 +76,7 @@ class Logbook:
         self._board.flush()
         # The last step may go beyond the length of the run: nothing is left then.
         left = timedelta(seconds=round(max(total_nimg - cur_nimg, 0) / images_per_second))
-        numbers = "  ".join(f"{name} {means[name]:.3f}" for name in _SAID if name in means)
+        numbers = "  ".join(f"{name} {means[name]:.3f}" for name in self._said if name in means)
         where = f"{cur_nimg / 1000:.1f} of {total_nimg / 1000:.1f} kimg"
         self.say(f"{where}  {images_per_second:.0f} images/s  {left} left  {memory:.1f} GB  {numbers}")
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -18,17 +16,18 @@ from torch import Tensor, nn
 from genface.errors import UserError
 from genface.latents import latents
 from trainface import checkpoint
+from trainface.checkpoint import CHECKPOINT
 from trainface.device import tune
 from trainface.game import augment
 from trainface.logbook import Logbook
 from trainface.networks import reals_at_scales
 from trainface.pixels import to_floats, to_levels
+from trainface.stop import stop_requests
 from trainface.trainer import Trainer
 from trainface.watch.guard import Signals, Verdict
 from trainface.watch.measures import at_the_ends, diversity, out_of_range, overfit_gap
 from trainface.watch.scores import Score, Scorer, choose
 
-CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
 GRID_SEED = 0
 GRID_FACES = 64
@@ -49,7 +48,7 @@ def train(trainer: Trainer, run: Path, logbook: Logbook) -> bool:
     watch = _Watch(trainer)
     scorer = _scorer(trainer, logbook) if config.score_kimg else None
     tune(trainer.device)
-    with _stop_requests() as stop_requested:
+    with stop_requests() as stop_requested:
         if trainer.cur_nimg == 0:
             # The beginning is worth keeping: a first tick may be long, and a probe or an origin stand behind it.
             if not (run / CHECKPOINT).exists():
@@ -241,22 +240,3 @@ def _in_eval_mode(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train()
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn Ctrl-C and SIGTERM into a polite request; a second one takes effect at once."""
-    requested = False
-
-    def request(signum: int, frame: FrameType | None) -> None:
-        nonlocal requested
-        if requested:
-            raise KeyboardInterrupt
-        requested = True
-
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

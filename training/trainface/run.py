@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from evalface.files import sha256_of
 from genface.errors import UserError
 from trainface import atomic, checkpoint
+from trainface.checkpoint import CHECKPOINT
 from trainface.config import Config
 from trainface.data.contact_sheet import contact_sheet
 from trainface.data.dataset import FaceSet
 from trainface.device import pick_device
 from trainface.logbook import Logbook
-from trainface.loop import BEST, CHECKPOINT, train
+from trainface.loop import BEST, train
 from trainface.refusals import warnings
 from trainface.report.run_report import finish, some_faces
+from trainface.run_folder import hold, in_plain_words, restore
 from trainface.trainer import Trainer
 from trainface.transfer import start_from
 from trainface.watch.gamma_probe import probe_gamma
-
-_LOCK = ".lock"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,9 +47,8 @@ def train_run(
     run's, for a folder that another process holds, and for what the device or the compiler cannot do.
     """
     device = pick_device(device_name)
-    with _hold(run), _in_plain_words(config):
-        for left in run.rglob(".*.tmp"):
-            left.unlink()  # what a killed process was writing
+    widths = f"widths {config.g_widths} and {config.d_widths}"
+    with hold(run), in_plain_words(f"with batch {config.batch}, {widths}; give a smaller --batch"):
         state = checkpoint.load(run / CHECKPOINT) if (run / CHECKPOINT).exists() else None
         if state is not None and state["kind"] == checkpoint.WEIGHTS_KIND:
             raise UserError(
@@ -67,11 +63,10 @@ def train_run(
             config = dataclasses.replace(config, gamma=gamma)
         if state is not None:
             trainer = Trainer(config, faces, device)
-            _restore(trainer, state, run / CHECKPOINT)
+            restore(trainer, state, run / CHECKPOINT)
             _refuse_other_origin(trainer, beginning)
             logbook = Logbook(run, trainer.cur_nimg)
             _let_agree(trainer, run, logbook)
-            _tell_moved_schedules(Config.from_dict(state["config"]), trainer, logbook)
         else:
             trainer, line = _begun(config, faces, device, beginning)
             logbook = Logbook(run, 0)
@@ -87,6 +82,8 @@ def train_run(
         else:
             atomic.write_text(run / "config.json", json.dumps(config.to_dict(), indent=1) + "\n")
             logbook.say(_opening(trainer, resumed=state is not None))
+            if state is not None:
+                _tell_moved_schedules(Config.from_dict(state["config"]), trainer, logbook)
             reached = train(trainer, run, logbook)
             logbook.say("done" if reached else "stopped; the same command goes on from here")
             if reached:
@@ -162,61 +159,3 @@ def _opening(trainer: Trainer, *, resumed: bool) -> str:
         f" {len(trainer.train_indices)} faces ({len(trainer.holdout_indices)} held out), {trainer.device},"
         f" {'bf16' if trainer.bf16 else 'fp32'}{', compiled' if trainer.compiled else ''}"
     )
-
-
-def _restore(trainer: Trainer, state: dict[str, Any], path: Path) -> None:
-    try:
-        trainer.load_state(state)
-    except UserError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path}: damaged, it lacks or garbles {reason}; take another --run") from error
-
-
-@contextmanager
-def _in_plain_words(config: Config) -> Iterator[None]:
-    """Say in one line what torch says in a hundred: no memory."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise UserError(
-                f"out of memory with batch {config.batch}, widths {config.g_widths} and {config.d_widths};"
-                " give a smaller --batch"
-            ) from error
-        raise
-
-
-@contextmanager
-def _hold(run: Path) -> Iterator[None]:
-    """Take the run folder for this process, making it if need be; the system lets go however the process ends.
-
-    A folder in which nothing came to be is taken away again.
-    """
-    if run.is_dir() and not (run / CHECKPOINT).exists() and (kept := checkpoint.kept(run)):
-        raise UserError(
-            f"{run}: has lost its {CHECKPOINT}; copy {kept[0]} there to go on from it, or give another --run"
-        )
-    if run.exists() and (not run.is_dir() or _is_foreign(run)):
-        raise UserError(f"{run}: exists and is no run of trainface; give another --run")
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"{run}: another trainface is at work in it") from error
-        try:
-            yield
-        finally:
-            if [path.name for path in run.iterdir()] == [_LOCK]:
-                (run / _LOCK).unlink()
-                run.rmdir()
-
-
-def _is_foreign(run: Path) -> bool:
-    """Whether a folder without a checkpoint holds what no run of trainface would have written before its first."""
-    if (run / CHECKPOINT).exists():
-        return False
-    ours = {"config.json", "log.jsonl", "grids", "tensorboard", "contact-sheet.png", "checkpoints", _LOCK}
-    return any(path.name not in ours and not path.name.endswith(".tmp") for path in run.iterdir())

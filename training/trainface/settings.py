@@ -1,4 +1,4 @@
-"""Every setting of a run as a table for people; the meanings are the docstrings of `Config`'s fields."""
+"""Every setting of a run as a table for people; the meanings are the docstrings of the configuration's fields."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import textwrap
 
 from trainface.config import Config
 from trainface.presets import preset
+from trainface.record import Record
 from trainface.report.recipe import setting_text
 
 
-def meanings() -> dict[str, str]:
-    """Name of each setting -> the docstring under its field, on one line."""
-    (record,) = ast.parse(textwrap.dedent(inspect.getsource(Config))).body
+def meanings(kind: type[Record] = Config) -> dict[str, str]:
+    """Name of each setting -> the docstring under its field, on one line; those of the bases come first."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if issubclass(base, Record):
+            found |= _meanings_in(base)
+    return found
+
+
+def _meanings_in(kind: type) -> dict[str, str]:
+    (record,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(record, ast.ClassDef)
     found: dict[str, str] = {}
     for field, doc in zip(record.body, record.body[1:], strict=False):
@@ -26,7 +35,12 @@ def meanings() -> dict[str, str]:
 
 def table(preset_name: str) -> str:
     """A line per setting, `key=value` of the preset and what it means; raises UserError for an unknown preset."""
-    values = preset(preset_name).to_dict()
-    rows = [(name, setting_text(values[name]), meaning) for name, meaning in meanings().items()]
+    return table_of(preset(preset_name))
+
+
+def table_of(config: Record) -> str:
+    """The same for any configuration."""
+    values = config.to_dict()
+    rows = [(name, setting_text(values[name]), meaning) for name, meaning in meanings(type(config)).items()]
     width = max(len(name) + len(value) + 1 for name, value, _ in rows)
     return "\n".join(f"{f'{name}={value}':<{width}}  {meaning}" for name, value, meaning in rows)

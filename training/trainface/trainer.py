@@ -29,11 +29,11 @@ from trainface.networks import (
     reals_at_scales,
     set_progress,
 )
+from trainface.optimise import adam, apply_gradients, set_rates
 from trainface.pixels import to_levels
 from trainface.step import Stats
 from trainface.sums import Sums
 from trainface.watch.guard import Guard
-from trainface.watch.measures import gradient_norm
 
 # Settings that a resumed run may change. A new length stretches the schedules, unless decay_kimg holds them.
 RESUME_MAY_CHANGE = frozenset({"kimg", "decay_kimg", "tick_kimg", "compile", "score_kimg", "score_images", "keep"})
@@ -55,7 +55,7 @@ class Trainer:
         self.G = build_generator(config).to(**layout)
         self.D = build_discriminator(config).to(**layout)
         self.bank = EmaBank(self.G, config.ema_halflives_kimg)
-        self.g_opt, self.d_opt = _adam(self.G, config), _adam(self.D, config)
+        self.g_opt, self.d_opt = adam(self.G.parameters()), adam(self.D.parameters())
         self.rng = torch.Generator(device).manual_seed(config.seed)
         self.batches = Batches(faces.images, self.train_indices, config, device)
         self.replay = Replay(config.replay_size, device)
@@ -205,8 +205,7 @@ class Trainer:
         """Set what moves with the images seen; returns the schedules' progress."""
         config, at, now = self.config, self.config.progress(self.cur_nimg), self.schedules()
         for optimizer, lr in ((self.g_opt, now["g_lr"]), (self.d_opt, now["d_lr"])):
-            for group in optimizer.param_groups:
-                group["lr"], group["betas"] = lr, (now["beta1"], now["beta2"])
+            set_rates(optimizer, lr=lr, beta1=now["beta1"], beta2=now["beta2"])
         set_noise(self.G, config.g_noise.at(at))
         set_noise(self.D, config.d_noise.at(at))
         for network in (self.G, self.D, *self.bank.models.values()):
@@ -233,11 +232,11 @@ class Trainer:
         stats = self._phases.discriminator_phase(reals, fakes, self._view(reals, at), labels, weight, mix)
         threshold = config.skip_d_below.at(at)
         hold_back = stats["d_loss"] < threshold if threshold > 0 else None
-        return stats | _update(self.d_opt, self.D, "d", hold_back)
+        return stats | apply_gradients(self.d_opt, self.D.parameters(), "d", hold_back)
 
     def _train_generator(self, reals: Scales, fakes: Scales, labels: Labels | None, at: float) -> Stats:
         stats = self._phases.generator_phase(reals, fakes, self._view(reals, at), labels)
-        return stats | _update(self.g_opt, self.G, "g", None)
+        return stats | apply_gradients(self.g_opt, self.G.parameters(), "g")
 
     def _labels(self, at: float) -> Labels | None:
         """This step's labels; None where the loss has none or all tricks are off."""
@@ -269,27 +268,9 @@ class Trainer:
         return torch.full((), gamma * self.config.penalty_every, device=self.device)
 
 
-def _update(optimizer: torch.optim.Adam, network: nn.Module, who: str, hold_back: Tensor | None) -> Stats:
-    """Apply the gradients, unless they are not finite or `hold_back` is true; decided on the device, without a wait."""
-    norm = gradient_norm(network.parameters())
-    dropped = ~norm.isfinite()
-    skipped = dropped if hold_back is None else dropped | hold_back
-    # The fused Adam leaves weights and moments alone where found_inf is 1, as torch's GradScaler has it.
-    vars(optimizer)["found_inf"] = skipped.to(torch.float32)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    stats = {f"{who}_grad_norm": norm, f"{who}_dropped": dropped.to(torch.float32)}
-    return stats if hold_back is None else stats | {f"{who}_skipped": skipped.to(torch.float32)}
-
-
 def _means(steps: list[Stats]) -> Stats:
     """Each scalar's mean over the steps that have it."""
     if len(steps) == 1:
         return steps[0]
     having = {name: [stats[name] for stats in steps if name in stats] for stats in steps for name in stats}
     return {name: torch.stack(values).mean() for name, values in having.items()}
-
-
-def _adam(network: nn.Module, config: Config) -> torch.optim.Adam:
-    # Rates and betas are set before every step.
-    return torch.optim.Adam(network.parameters(), lr=0.0, betas=(0.0, 0.9), eps=1e-8, fused=True)

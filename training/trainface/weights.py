@@ -13,26 +13,34 @@ from genface.errors import UserError
 from trainface import checkpoint
 
 # What says where the weights come from. Optimisers, random streams and the guard belong to the run alone.
-_KEPT = ("config", "preparation", "data", "origin", "cur_nimg", "best_ema")
+_KEPT = ("config", "preparation", "data", "origin", "cur_nimg")
 
 
-def write_weights(source: Path, out: Path, *, force: bool = False) -> None:
-    """Write the best averaged generator and D of a checkpoint to `out`, floats as float16: a ninth of its size.
+def write_weights(source: Path, out: Path, *, ema: str | None = None, force: bool = False) -> None:
+    """Write an averaged generator and D of a checkpoint to `out`, floats as float16: a ninth of its size.
+
+    `ema`: half-life of the average, as the configuration has it; default: the one of the lowest KID. Short averages
+    are sharper and more varied, long ones smoother.
 
     `--init-from` begins another run with the file and `exportface` exports it; a run cannot go on from it. The numbers
     that either gets are those of the file, rounded to 11 bits: export what ships from the file that ships.
 
-    Raises UserError for a checkpoint that cannot be read, for weights that float16 cannot hold, and for an `out` that
-    is there already (unless `force`) or is the checkpoint itself; OSError where the disk refuses.
+    Raises UserError for a checkpoint that cannot be read, for a half-life that it has not, for weights that float16
+    cannot hold, and for an `out` that is there already (unless `force`) or is the checkpoint itself; OSError where the
+    disk refuses.
     """
     _refuse_target(source, out, force=force)
     state = checkpoint.load(source)
     try:
         kept = {key: state[key] for key in _KEPT}
-        networks = {"ema": {state["best_ema"]: state["ema"][state["best_ema"]]}, "D": state["D"]}
+        averages, D, chosen = state["ema"], state["D"], state["best_ema"] if ema is None else ema
+        if ema is not None and ema not in averages:
+            raise UserError(f"--ema {ema}: {source} has averages of {', '.join(averages)} kimg")
+        networks = {"ema": {chosen: averages[chosen]}, "D": D}
     except (KeyError, TypeError) as error:
         raise UserError(f"{source}: damaged, it lacks or garbles {error}; take an earlier checkpoint") from error
-    checkpoint.save_weights(kept | {name: _halved(value, source) for name, value in networks.items()}, out)
+    halved = {name: _halved(value, source) for name, value in networks.items()}
+    checkpoint.save_weights(kept | {"best_ema": chosen} | halved, out)
 
 
 def _halved(value: Any, source: Path) -> Any:

@@ -20,12 +20,13 @@ from genface.errors import UserError
 from genface.latents import latents
 from genface.photos import Preparation
 from trainface import atomic, checkpoint
+from trainface.checkpoint import CHECKPOINT
 from trainface.config import Config
 from trainface.data.dataset import FaceSet, open_faces
 from trainface.ema import averaged_generator
 from trainface.history import History, read_history
 from trainface.logbook import GRIDS
-from trainface.loop import BEST, CHECKPOINT
+from trainface.loop import BEST
 from trainface.report import artefacts, describe, faces_of, film, readings, recipe
 from trainface.report.curves import Lang, draw_curves
 from trainface.report.walks import walk_latents

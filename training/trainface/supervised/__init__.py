@@ -1,0 +1,1 @@
+"""One loop for everything that learns from pictures with an answer at hand: mixers, stylizers."""
