@@ -41,6 +41,8 @@ _MEANINGS = {
     ".pt": "the generator's and D's weights in half precision, to begin runs with: `trainface --init-from`",
     ".npz": "statistics of the real pictures, in their place: `evalface` takes the file for REAL",
     "parity.json": "SHA-256 of every generator file, and how far each is from the trained network",
+    "detection.json": "how often a cascade finds a face in its pictures and in the real ones",
+    "recipe.mk": "how it was made, from the data on: `make reproduce`",
     "scores.json": "every score with every setting that can change it, as evalface wrote it",
     "training.md": "the report of the training run: command, curves, film, walks",
     SAMPLES: "the pictures above",

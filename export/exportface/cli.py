@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from exportface import cli_systems
+from exportface.command_line import UNKNOWN_LICENCE, Licence
+from exportface.command_line import say as _say
 from exportface.memory import keep_freed_memory
 from genface.commands import new_app, run_app
-
-UNKNOWN_LICENCE = "unknown: the data's terms apply"
-
-Licence = Annotated[str, typer.Option(help="Licence of the weights, as the files shall state it.")]
 
 app = new_app("Turn a checkpoint of trainface into files that run without the training code.")
 
@@ -158,8 +156,7 @@ def _unless_parity_fails(outcome: str) -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+cli_systems.register(app)
 
 
 def main() -> None:

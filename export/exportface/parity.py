@@ -118,18 +118,21 @@ def measure(
     *,
     plan: Mapping[int, int] = PLAN,
     refused: Mapping[str, str] | None = None,
+    draw: Callable[[range], Floats] | None = None,
 ) -> Parity:
     """Hold `forms` against `reference` on fresh latents, at every batch size of `plan` (size to number of batches).
 
-    Forms run side by side, one per usable core. `refused` is passed on.
+    Forms run side by side, one per usable core. `refused` is passed on. `draw` gives what they are fed, float32
+    [N, z_dim], for the indices 0 to 255 in turn, where that is not the standard normal latents of `SEED`.
     """
     assert plan
+    draw = draw or (lambda indices: latents(SEED, indices, z_dim))
     spread, rows, done = Spread(), [], 0
     with ThreadPoolExecutor(usable_cores()) as pool:
         for batch, batches in plan.items():
             tallies = {name: Tally(images=batch * batches) for name in forms}
             for _ in range(batches):
-                z = latents(SEED, range(done, done + batch), z_dim)
+                z = draw(range(done, done + batch))
                 others = [pool.submit(form.run, z) for form in forms.values()]
                 floats, levels = reference.run(z)
                 spread.add(floats)

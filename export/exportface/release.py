@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from exportface.card import CARD, SAMPLES, card_text, sample_sheet
 from exportface.card_scores import quoted_scores, read_scores
 from exportface.export import COST_IMAGES, Exported, Precision, export
 from exportface.front_matter import hub_licence
+from exportface.new_folder import FolderKind, new_folder
 from genface.errors import UserError
 from genface.metadata import ModelCard
 from genface.model import Generator
@@ -31,6 +30,10 @@ LICENCE_TEXT = "LICENSE"
 """Put there by the publisher, since the Hub asks for it; a later release keeps it."""
 
 Say = Callable[[str], None]
+
+_RELEASE = FolderKind(
+    what="release", record=RECORD, kind=KIND, files=lambda record: {*record["files"].keys(), RECORD, CARD, LICENCE_TEXT}
+)
 
 
 def release(
@@ -53,8 +56,7 @@ def release(
     Raises UserError for what the caller can mend, ParityError when a form of the generator differs from the network.
     """
     scores = None if report is None else read_scores(report)
-    _check_free(out, force=force)
-    with _appearing(out, force=force) as folder:
+    with new_folder(out, _RELEASE, force=force) as folder:
         say("1/3 ONNX, TorchScript and exported program")
         whole = export(
             checkpoint,
@@ -97,76 +99,3 @@ def _record(folder: Path, card: ModelCard, made: Mapping[str, Exported]) -> dict
         "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
         "parity": {name: one.card.parity for name, one in made.items()},
     }
-
-
-@contextmanager
-def _appearing(out: Path, *, force: bool) -> Iterator[Path]:
-    """Give a hidden folder beside `out`, which takes its name when the block ends well, and is taken away if not."""
-    place, suffix = out.resolve(), secrets.token_hex(4)
-    folder, old = (place.with_name(f".{place.name}.{suffix}.{end}") for end in ("part", "old"))
-    try:
-        with _naming(out, folder):
-            folder.mkdir()
-            yield folder
-            _check_free(out, force=force)  # somebody may have written there meanwhile
-            _replace(place, folder, old)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _replace(out: Path, folder: Path, old: Path) -> None:
-    """Rename `folder` to `out`. A full folder cannot be renamed over, so the earlier release steps aside first."""
-    if not out.exists():
-        folder.rename(out)
-        return
-    out.rename(old)
-    try:
-        folder.rename(out)
-    except BaseException:
-        old.rename(out)
-        raise
-
-
-@contextmanager
-def _naming(out: Path, folder: Path) -> Iterator[None]:
-    """Let an error name the folder that was asked for, not its temporary one."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror or error}); nothing was kept") from error
-    except UserError as error:
-        raise UserError(str(error).replace(str(folder), str(out))) from error
-
-
-def _check_free(out: Path, *, force: bool) -> None:
-    """Raise UserError unless `out` is new, empty or, with `force`, an earlier release (a LICENSE may be added)."""
-    if not out.exists():
-        if not out.parent.is_dir():
-            raise UserError(f"{out}: the folder {out.parent} does not exist; make it first")
-        return
-    if not out.is_dir():
-        raise UserError(f"{out}: is a file; name a folder by --out")
-    present = {path.name for path in out.iterdir()}
-    if not present:
-        return
-    known = _known_files(out)
-    if known is None:
-        raise UserError(f"{out}: holds something else than a release, which nothing here replaces; name another --out")
-    if added := sorted(present - known):
-        raise UserError(
-            f"{out}: holds {', '.join(added)}, which no release wrote; move that elsewhere or name another --out"
-        )
-    if not force:
-        raise UserError(f"{out}: is a release already; --force replaces it, or name another --out")
-
-
-def _known_files(out: Path) -> set[str] | None:
-    """The names in an earlier release's record; None where there is no such record."""
-    try:
-        record = json.loads((out / RECORD).read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("kind") != KIND or not isinstance(record.get("files"), dict):
-        return None
-    return {*record["files"], RECORD, CARD, LICENCE_TEXT}

@@ -42,12 +42,12 @@ def cost_lines(cost: Cost) -> Iterator[str]:
     )
 
 
-def parity_lines(parity: Parity) -> Iterator[str]:
-    """The figures as a table, forms of one tolerance together and what is allowed below them.
+def parity_lines(parity: Parity, fed: str = "latents") -> Iterator[str]:
+    """The figures as a table, forms of one tolerance together and what is allowed below them; `fed`: on what.
 
     Differences |d| before quantising are in units of [-1, 1], those after it in levels of 255.
     """
-    yield f"difference from PyTorch (eager, fp32, CPU) on {parity.images:,} latents of seed {SEED}:"
+    yield f"difference from PyTorch (eager, fp32, CPU) on {parity.images:,} {fed} of seed {SEED}:"
     yield _COLUMNS
     for tolerance in dict.fromkeys(parity.tolerances.values()):
         previous = None
@@ -85,6 +85,6 @@ def warning(parity: Parity) -> str | None:
     if parity.output_std >= MIN_STD:
         return None
     return (
-        f"warning: the pictures' standard deviation is {parity.output_std:.3f}, under {MIN_STD}: this generator is"
+        f"warning: the pictures' standard deviation is {parity.output_std:.3f}, under {MIN_STD}: this network is"
         " hardly trained, and agreement on flat pictures proves little"
     )

@@ -25,6 +25,7 @@ from trainface.presets import PRESETS, preset
 from trainface.report import artefacts, bands, describe, readings, recipe
 from trainface.report.curves import Lang
 from trainface.report.run_report import finish, gather, render
+from trainface.weights import write_weights
 
 QUIET = lambda line: None  # noqa: E731
 LANGS: tuple[Lang, ...] = ("en", "ru")
@@ -102,6 +103,17 @@ def test_the_best_checkpoint_is_drawn_from_where_there_is_one(run: Path) -> None
     checkpoint.save(state | {"cur_nimg": 200}, run / "best.pt")
     facts, _ = gather(run, QUIET)
     assert (facts.checkpoint, facts.cur_nimg) == ("best.pt", 200)
+
+
+def test_the_weights_that_ship_can_be_drawn_from(run: Path) -> None:
+    state = checkpoint.load(run / "checkpoint.pt")
+    state = {name: value for name, value in state.items() if name not in ("kind", "format_version")}
+    checkpoint.save(state | {"D": {}}, run / "whole.pt")
+    write_weights(run / "whole.pt", run / "weights.pt")
+    facts, _ = gather(run, QUIET, drawn_from=run / "weights.pt")
+    assert facts.checkpoint == "weights.pt"
+    finish(run, QUIET, drawn_from=run / "weights.pt")
+    assert "`weights.pt`" in (run / "report.md").read_text()
 
 
 def test_a_run_that_left_no_log_is_reported_on_all_the_same(run: Path) -> None:

@@ -114,6 +114,9 @@ def report(
     show_reals: Annotated[
         bool, typer.Option("--reals/--no-reals", help="Show real faces; the terms of some forbid to pass them on.")
     ] = True,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Draw from this one of the run, or from its weights; default: the best.")
+    ] = None,
 ) -> None:
     """Draw curves, film and walks of a run, and write its report.md."""
     from trainface.report.run_report import finish, real_faces
@@ -121,7 +124,8 @@ def report(
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    finish(run, say, lang=lang, reals=real_faces(run, data, say), show_reals=show_reals)
+    reals = real_faces(run, data, say)
+    finish(run, say, lang=lang, reals=reals, show_reals=show_reals, drawn_from=checkpoint)
     print(run / "report.md")
 
 

@@ -94,14 +94,23 @@ class Archive:
     notes: list[str]
 
 
-def finish(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = None, show_reals: bool = True) -> Path:
+def finish(
+    run: Path,
+    say: Say,
+    *,
+    lang: Lang = "en",
+    reals: Pixels | None = None,
+    show_reals: bool = True,
+    drawn_from: Path | None = None,
+) -> Path:
     """Write report.md and its pictures into the run folder; returns the report's path.
 
     `reals`: the prepared faces, uint8 [N, H, W, 3], as a reference for the measured artefacts; without them the report
-    says that they are missing. `show_reals`: put a picture of some of them beside the generated ones. Raises UserError
-    for a folder without a readable checkpoint.
+    says that they are missing. `show_reals`: put a picture of some of them beside the generated ones. `drawn_from`:
+    the checkpoint, or weights, of the run to draw from; default: the best. Raises UserError for a folder without a
+    readable checkpoint.
     """
-    facts, pictures = gather(run, say, lang=lang, reals=reals)
+    facts, pictures = gather(run, say, lang=lang, reals=reals, drawn_from=drawn_from)
     if not show_reals:
         pictures.pop("reals.png", None)
     for name, data in pictures.items():
@@ -159,9 +168,11 @@ def chosen_checkpoint(run: Path) -> Path:
     return run / BEST if (run / BEST).exists() else run / CHECKPOINT
 
 
-def gather(run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = None) -> tuple[RunFacts, dict[str, bytes]]:
+def gather(
+    run: Path, say: Say, *, lang: Lang = "en", reals: Pixels | None = None, drawn_from: Path | None = None
+) -> tuple[RunFacts, dict[str, bytes]]:
     """Read a run folder, draw and measure; returns the facts, and the pictures by file name."""
-    path = chosen_checkpoint(run)
+    path = drawn_from or chosen_checkpoint(run)
     state = checkpoint.load(path)
     generator, config = averaged_generator(state)
     history = read_history(run)

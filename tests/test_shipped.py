@@ -1,0 +1,92 @@
+"""The generators in models/: each is what its card, its weights and its scores say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evalface.gaussian_file import read_statistics
+from exportface.verify import verify
+from genface.model import Generator
+from trainface import checkpoint
+from trainface.config import Config
+from trainface.networks import build_discriminator, build_generator
+from trainface.transfer import start_from
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "models"
+NAMES = sorted(path.stem for path in MODELS.glob("*.onnx"))
+LARGEST = 16 * 1024 * 1024
+SIDE = 8
+
+
+def test_some_ship() -> None:
+    assert {"cats64", "faces64"} <= set(NAMES)
+
+
+def test_no_file_is_too_large_to_ship() -> None:
+    assert {path.name: path.stat().st_size for path in MODELS.rglob("*") if path.stat().st_size > LARGEST} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_sample_pictures_are_what_it_draws(name: str) -> None:
+    generator = Generator(MODELS / f"{name}.onnx")
+    side = generator.info.resolution
+    with Image.open(MODELS / name / "samples.png") as file:
+        sheet = np.asarray(file).reshape(SIDE, side, SIDE, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
+    drawn = generator.draw(seed=0, indices=range(SIDE * SIDE))
+    # Another processor may add up in another order, which moves values on the border of two levels.
+    apart = np.abs(sheet.astype(int) - drawn)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_the_generator_of_the_weights_beside_it(name: str) -> None:
+    verified = verify(MODELS / f"{name}.onnx", MODELS / f"{name}.pt")
+    assert verified.failures == []
+    assert len(verified.card.directions) == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_can_begin_with_its_weights(name: str) -> None:
+    state = checkpoint.load(MODELS / f"{name}.pt")
+    config = Config.from_dict(state["config"])
+    assert "all weights copied" in start_from(config, state, build_generator(config), build_discriminator(config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_scores_are_its_own(name: str) -> None:
+    scores = json.loads((MODELS / name / "scores.json").read_text())
+    detection = json.loads((MODELS / name / "detection.json").read_text())
+    assert scores["fake"]["n"] == 10_000
+    assert detection["settings"]["n"] == 1000
+    digest = sha256((MODELS / f"{name}.onnx").read_bytes()).hexdigest()
+    assert scores["fake"]["manifest"]["model_sha256"] == digest
+    assert detection["fake"]["manifest"]["model_sha256"] == digest
+    card = (MODELS / name / "README.md").read_text()
+    assert digest in card
+    assert f"{scores['scores']['frechet']['value']:.2f}" in card
+    real = read_statistics(MODELS / name / "real.npz")
+    assert real.n == scores["real"]["n"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_path_of_the_machine_that_made_it_is_told(name: str) -> None:
+    for path in (MODELS / name).iterdir():
+        assert b"/work/" not in path.read_bytes(), path.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("target", ["faces", "reproduce", "page", "ship"])
+def test_make_knows_it(name: str, target: str) -> None:
+    command = ["make", "-n", target, f"MODEL={name}", "DATA=photos.zip", "RUN=runs/mine"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"models/{name}" in done.stdout
