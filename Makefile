@@ -70,17 +70,16 @@ faces: install ## Draw 10,000 faces from a shipped generator and score them: mak
 
 # The run goes on where it stopped; what follows it is made anew.
 reproduce: install ## Train a shipped generator anew and compare the scores: make reproduce MODEL=cats64 DATA=photos/
-	@test -n "$(TRAIN_ARGS)" || { echo "no models/$(SHIPPED)/recipe.mk; shipped are: $(basename $(notdir $(wildcard models/*.onnx)))" >&2; exit 2; }
+	@test -n "$(TRAIN_DATA)" || { echo "no models/$(SHIPPED)/recipe.mk; shipped are: $(basename $(notdir $(wildcard models/*.onnx)))" >&2; exit 2; }
 	@test "$(origin DATA)" != file || { echo "say where $(TRAIN_DATA) is: make reproduce MODEL=$(SHIPPED) DATA=folder-or.zip" >&2; exit 2; }
-	$(if $(TRAIN_BEFORE),$(BIN)/trainface "$(DATA)" --run "runs/$(SHIPPED)" $(TRAIN_BEFORE))
-	$(BIN)/trainface "$(DATA)" --run "runs/$(SHIPPED)" $(TRAIN_ARGS)
-	$(MAKE) --no-print-directory scored DATA="$(DATA)" RUN="runs/$(SHIPPED)" LICENCE="$(LICENCE)"
+	$(TRAIN)
+	$(MAKE) --no-print-directory scored MODEL="$(SHIPPED)" DATA="$(DATA)" RUN="runs/$(SHIPPED)"
 	@echo "== expected (models/$(SHIPPED)/scores.json) beside reached"
 	$(BIN)/evalface compare "models/$(SHIPPED)/scores.json" "runs/$(SHIPPED)/scores"
 
 # From a trained run to its scores, as a model that ships is made and scored: out of its weights in half precision.
 scored: install
-	$(BIN)/trainface weights "$(RUN)/best.pt" --out "$(RUN)/weights.pt" --force
+	$(BIN)/trainface weights "$(RUN)/best.pt" --ema $(EMA) --out "$(RUN)/weights.pt" --force
 	$(BIN)/exportface "$(RUN)/weights.pt" --out "$(RUN)/gen.onnx" --licence "$(LICENCE)" --force
 	$(BIN)/genface --model "$(RUN)/gen.onnx" --n 10000 --out "$(RUN)/faces.zip" --force
 	$(BIN)/evalface "$(DATA)" "$(RUN)/faces.zip" --out "$(RUN)/scores" --force
@@ -91,12 +90,12 @@ ship: install ## Put a scored run into models/: make ship MODEL=cats64 DATA=phot
 	cp "$(RUN)/gen.onnx" "models/$(SHIPPED).onnx"
 	cp "$(RUN)/scores/report.json" "models/$(SHIPPED)/scores.json"
 	$(BIN)/evalface stats "$(DATA)" --like "$(RUN)/faces.zip" --compact --out "models/$(SHIPPED)/real.npz" --force
-	$(BIN)/evalface detect "$(DATA)" "$(RUN)/faces.zip" --faces $(FACES) --n 1000 --json "models/$(SHIPPED)/detection.json"
-	$(BIN)/trainface report "$(RUN)" --data "$(DATA)" --no-reals
+	$(BIN)/evalface detect "$(DATA)" "$(RUN)/faces.zip" --faces $(FACES) --n 1000 --json "models/$(SHIPPED)/detection.json" --force
+	$(BIN)/trainface report "$(RUN)" --data "$(DATA)" --no-reals --checkpoint "$(RUN)/weights.pt"
 	cp "$(RUN)/report.md" "models/$(SHIPPED)/training.md"
 	cp $(addprefix $(RUN)/,curves.png progress.gif walks.png faces.png) "models/$(SHIPPED)/"
 	$(BIN)/exportface card "models/$(SHIPPED).onnx" "models/$(SHIPPED).pt" \
-	  $(addprefix models/$(SHIPPED)/,scores.json training.md real.npz) \
+	  $(addprefix models/$(SHIPPED)/,recipe.mk training.md scores.json detection.json real.npz) \
 	  --report "models/$(SHIPPED)/scores.json" --out "models/$(SHIPPED)" --force
 
 train: install ## Train: make train DATA=photos/ RUN=runs/mine [PRESET=s64] [ARGS="--kimg 300"]

@@ -27,7 +27,7 @@ SIDE = 8
 
 
 def test_some_ship() -> None:
-    assert {"cats64", "faces64"} <= set(NAMES)
+    assert {"cats64"} <= set(NAMES)
 
 
 def test_no_file_is_too_large_to_ship() -> None:
@@ -37,10 +37,10 @@ def test_no_file_is_too_large_to_ship() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_sample_pictures_are_what_it_draws(name: str) -> None:
     generator = Generator(MODELS / f"{name}.onnx")
-    side = generator.info.resolution
-    with Image.open(MODELS / name / "samples.png") as file:
-        sheet = np.asarray(file).reshape(SIDE, side, SIDE, side, 3).swapaxes(1, 2).reshape(-1, side, side, 3)
     drawn = generator.draw(seed=0, indices=range(SIDE * SIDE))
+    side = drawn.shape[1]
+    with Image.open(MODELS / name / "samples.png") as file:
+        sheet = np.asarray(file).reshape(SIDE, side, SIDE, side, 3).swapaxes(1, 2).reshape(drawn.shape)
     # Another processor may add up in another order, which moves values on the border of two levels.
     apart = np.abs(sheet.astype(int) - drawn)
     assert apart.max() <= 1
