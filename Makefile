@@ -84,7 +84,7 @@ scored: install
 	$(BIN)/genface --model "$(RUN)/gen.onnx" --n 10000 --out "$(RUN)/faces.zip" --force
 	$(BIN)/evalface "$(DATA)" "$(RUN)/faces.zip" --out "$(RUN)/scores" --force
 
-# What a maintainer calls once the scores are good: everything in models/ is made here, and by nothing else.
+# The first 64 pictures of the report are the samples of the card, so they are kept once. What a maintainer calls once the scores are good: everything in models/ is made here, and by nothing else.
 ship: install ## Put a scored run into models/: make ship MODEL=cats64 DATA=photos/ RUN=runs/cats64
 	cp "$(RUN)/weights.pt" "models/$(SHIPPED).pt"
 	cp "$(RUN)/gen.onnx" "models/$(SHIPPED).onnx"
@@ -92,8 +92,8 @@ ship: install ## Put a scored run into models/: make ship MODEL=cats64 DATA=phot
 	$(BIN)/evalface stats "$(DATA)" --like "$(RUN)/faces.zip" --compact --out "models/$(SHIPPED)/real.npz" --force
 	$(BIN)/evalface detect "$(DATA)" "$(RUN)/faces.zip" --faces $(FACES) --n 1000 --json "models/$(SHIPPED)/detection.json" --force
 	$(BIN)/trainface report "$(RUN)" --data "$(DATA)" --no-reals --checkpoint "$(RUN)/weights.pt"
-	cp "$(RUN)/report.md" "models/$(SHIPPED)/training.md"
-	cp $(addprefix $(RUN)/,curves.png progress.gif walks.png faces.png) "models/$(SHIPPED)/"
+	sed 's/(faces.png)/(samples.png)/' "$(RUN)/report.md" > "models/$(SHIPPED)/training.md"
+	cp $(addprefix $(RUN)/,curves.png progress.gif walks.png) "models/$(SHIPPED)/"
 	$(BIN)/exportface card "models/$(SHIPPED).onnx" "models/$(SHIPPED).pt" \
 	  $(addprefix models/$(SHIPPED)/,recipe.mk training.md scores.json detection.json real.npz) \
 	  --report "models/$(SHIPPED)/scores.json" --out "models/$(SHIPPED)" --force

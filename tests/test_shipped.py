@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -79,8 +80,12 @@ def test_its_scores_are_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_path_of_the_machine_that_made_it_is_told(name: str) -> None:
-    for path in (MODELS / name).iterdir():
-        assert b"/work/" not in path.read_bytes(), path.name
+    for record in ("scores.json", "detection.json"):
+        document = json.loads((MODELS / name / record).read_text())
+        assert not [side for side in ("real", "fake") if Path(document[side]["path"]).is_absolute()]
+    absolute = re.compile(r"(?<![\w.:/)-])/(?:[\w.-]+/)+[\w.-]+")
+    for text in ("README.md", "training.md", "recipe.mk"):
+        assert absolute.findall((MODELS / name / text).read_text()) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

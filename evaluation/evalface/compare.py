@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from evalface.compared_scores import TIMES, Figure, Line, lines
-from evalface.report import DOCUMENT, KIND, SCHEMA_VERSION
+from evalface.report import DOCUMENT
 from evalface.table import print_columns
 from genface.errors import UserError
+from genface.score_report import KIND, SCHEMA_VERSION
 from genface.strict_json import parse_json
 
 COMPARISON_KIND = "evalface-comparison"

@@ -16,9 +16,8 @@ from evalface.panels import ReportPictures
 from evalface.readings import Reading, readings
 from evalface.score_set import Scores
 from genface.errors import UserError
+from genface.score_report import KIND, SCHEMA_VERSION
 
-KIND = "evalface-report"
-SCHEMA_VERSION = 2
 DOCUMENT = "report.json"
 _PAGE = "report.html"
 _PROBE_BYTES = 4096

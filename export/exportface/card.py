@@ -84,7 +84,7 @@ def card_text(
         model: the float32 generator; all that is said of it stands in its metadata.
         folder: where the card will lie, so that it names files as seen from there; default: beside the generator.
         files: the files to list, in this order; the parity figures of other .onnx files among them are told too.
-        scores: what evalface's report.json holds, as `card_scores.read_scores` gives it.
+        scores: what evalface's report.json holds, as `genface.score_report.read_score_report` gives it.
 
     Raises UserError when the file carries no record of exportface, and when the scores are of another file's pictures.
     """

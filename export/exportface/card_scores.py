@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from evalface.files import sha256_of
-from evalface.report import KIND, SCHEMA_VERSION
 from exportface.front_matter import plain
 from exportface.handin_texts import archive_section
 from genface.errors import UserError
 from genface.photos import Preparation
-from genface.strict_json import parse_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,21 +26,6 @@ class CardScores:
     rows: list[tuple[str, str, str]]
     """Name, value and what it was measured on."""
     readings: list[str]
-
-
-def read_scores(path: Path) -> dict[str, Any]:
-    """Read evalface's report.json. Raises UserError when it is missing, damaged, or something else."""
-    try:
-        document = parse_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); give evalface's report.json") from error
-    except ValueError as error:
-        raise UserError(f"{path}: no JSON ({error}); give the report.json that evalface wrote") from error
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise UserError(f"{path}: is no report of evalface; give the report.json that it wrote")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise UserError(f"{path}: is a report of another version of evalface; score the archive again")
-    return document
 
 
 def quoted_scores(document: Mapping[str, Any], model: Path) -> CardScores:

@@ -108,12 +108,12 @@ def card(
 ) -> None:
     """Write a generator's model card, from what the file says of itself, and 64 sample pictures beside it."""
     from exportface.card import CARD, SAMPLES, write_card
-    from exportface.card_scores import read_scores
     from exportface.staging import check_target
+    from genface.score_report import read_score_report
 
     for name in (CARD, SAMPLES):
         check_target(out / name, force=force)
-    scores = None if report is None else read_scores(report)
+    scores = None if report is None else read_score_report(report)
     print(write_card(model, out, files=[model, *(files or [])], scores=scores))
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from evalface.files import sha256_of
 from exportface import __version__
 from exportface.card import CARD, SAMPLES, card_text, sample_sheet
-from exportface.card_scores import quoted_scores, read_scores
+from exportface.card_scores import quoted_scores
 from exportface.export import COST_IMAGES, Exported, Precision, export
 from exportface.front_matter import hub_licence
 from exportface.new_folder import FolderKind, new_folder
 from genface.errors import UserError
 from genface.metadata import ModelCard
 from genface.model import Generator
+from genface.score_report import read_score_report
 from trainface import atomic
 
 KIND = "genface-release"
@@ -55,7 +56,7 @@ def release(
 
     Raises UserError for what the caller can mend, ParityError when a form of the generator differs from the network.
     """
-    scores = None if report is None else read_scores(report)
+    scores = None if report is None else read_score_report(report)
     with new_folder(out, _RELEASE, force=force) as folder:
         say("1/3 ONNX, TorchScript and exported program")
         whole = export(

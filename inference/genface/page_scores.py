@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genface.errors import UserError
-from genface.strict_json import parse_json
-
-_KIND, _SCHEMA_VERSION = "evalface-report", 2
+from genface.score_report import read_score_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +46,7 @@ def quoted_scores(report: Path, model_sha256: str) -> list[QuotedScore]:
     Raises UserError when the file is missing, damaged or something else, and when its pictures were drawn by another
     model, or nobody knows by which.
     """
-    try:
-        document = parse_json(report.read_bytes())
-    except OSError as error:
-        raise UserError(f"{report}: cannot be read ({error.strerror or error}); give evalface's report.json") from error
-    except ValueError as error:
-        raise UserError(f"{report}: no JSON ({error}); give the report.json that evalface wrote") from error
-    if not isinstance(document, dict) or document.get("kind") != _KIND:
-        raise UserError(f"{report}: is no report of evalface; give the report.json that it wrote")
-    if document.get("schema_version") != _SCHEMA_VERSION:
-        raise UserError(f"{report}: is a report of another version of evalface; score the archive again")
+    document = read_score_report(report)
     try:
         drawn_by = (document["fake"]["manifest"] or {}).get("model_sha256")
         if drawn_by != model_sha256:

@@ -13,8 +13,8 @@ import evalface
 from evalface.extractors.lite0 import Lite0
 from evalface.extractors.pixels import Pixels
 from evalface.make_statistics import make_statistics
-from evalface.report import SCHEMA_VERSION
 from genface.errors import UserError
+from genface.score_report import SCHEMA_VERSION
 
 drawn = types.SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "small_faces.py")))
 

@@ -21,15 +21,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from evalface.report import SCHEMA_VERSION
 from exportface.card import card_text, limits, sample_sheet, write_card
-from exportface.card_scores import read_scores
 from exportface.export import CONFIG_KEY, export
 from exportface.front_matter import front_matter, hub_licence, plain
 from genface.errors import UserError
 from genface.metadata import ModelCard
 from genface.model import Generator
 from genface.photos import Preparation
+from genface.score_report import SCHEMA_VERSION, read_score_report
 
 ODD = "my *faces* | <b>[all](http://x.y) `of` them_all_ & \\ # www.x.y"
 
@@ -256,7 +255,7 @@ def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) ->
     if content is not None:
         path.write_text(content)
     with pytest.raises(UserError, match=message) as refused:
-        read_scores(path)
+        read_score_report(path)
     assert str(path) in str(refused.value)
 
 

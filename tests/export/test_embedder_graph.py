@@ -61,7 +61,7 @@ def write_embedder(
     vector: list[int | str] = [batch, DIM, 1, 1] if pooled else [batch, DIM]
     out = helper.make_tensor_value_info(given, TensorProto.FLOAT, vector)
     for node in nodes:
-        node.doc_string = 'File "/home/somebody/train.py", line 3'
+        node.doc_string = 'File "somebody/train.py", line 3'
     graph = helper.make_graph(nodes, "recogniser", ports, [out], tensors)
     ir_version = 3 if weights_as_inputs else 8
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
@@ -127,7 +127,7 @@ def test_bodies_of_branches_are_renamed_and_stripped_too(tmp_path: Path) -> None
     values = {"photos": np.arange(DIM, dtype=np.float32), "zero": np.zeros(1, dtype=np.float32)}
     branches = []
     for name, operator in (("then", "Add"), ("else", "Sub")):
-        node = helper.make_node(operator, ["flat", "photos"], [f"{name}_out"], doc_string="/home/somebody/x.py")
+        node = helper.make_node(operator, ["flat", "photos"], [f"{name}_out"], doc_string="somebody/x.py")
         out = helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, None)
         branches.append(helper.make_graph([node], name, [], [out]))
     nodes = [

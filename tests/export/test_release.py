@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from evalface.report import SCHEMA_VERSION
 from exportface import release as module
 from exportface.export import Exported, export
 from exportface.release import release
 from genface.errors import UserError
 from genface.model import Generator
+from genface.score_report import SCHEMA_VERSION
 
 FILES = {
     "README.md",
