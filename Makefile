@@ -84,7 +84,8 @@ scored: install
 	$(BIN)/genface --model "$(RUN)/gen.onnx" --n 10000 --out "$(RUN)/faces.zip" --force
 	$(BIN)/evalface "$(DATA)" "$(RUN)/faces.zip" --out "$(RUN)/scores" --force
 
-# The first 64 pictures of the report are the samples of the card, so they are kept once. What a maintainer calls once the scores are good: everything in models/ is made here, and by nothing else.
+# What a maintainer calls once the scores are good: everything in models/ is made here, and by nothing else. The first 64
+# pictures of the training report are the samples of the card, so they are kept once.
 ship: install ## Put a scored run into models/: make ship MODEL=cats64 DATA=photos/ RUN=runs/cats64
 	cp "$(RUN)/weights.pt" "models/$(SHIPPED).pt"
 	cp "$(RUN)/gen.onnx" "models/$(SHIPPED).onnx"

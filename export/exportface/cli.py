@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from exportface import cli_systems
-from exportface.command_line import UNKNOWN_LICENCE, Licence
-from exportface.command_line import say as _say
+from exportface.command_line import UNKNOWN_LICENCE, Licence, say, unless_it_differs
 from exportface.memory import keep_freed_memory
 from genface.commands import new_app, run_app
 
@@ -38,7 +35,7 @@ def export(
     from exportface.export import export as export_files
     from exportface.report import summary_lines, warning
 
-    with _unless_parity_fails("no file was written"):
+    with unless_it_differs("no file was written"):
         exported = export_files(
             checkpoint,
             out,
@@ -47,11 +44,11 @@ def export(
             program=pt2,
             licence=licence,
             force=force,
-            say=_say,
+            say=say,
         )
     print(*summary_lines(exported, out, torchscript, pt2), sep="\n")
     if (line := warning(exported.parity)) is not None:
-        _say(line)
+        say(line)
 
 
 @app.command()
@@ -71,8 +68,8 @@ def handin(
     """Bundle archive, generator files, scores, commands, configuration and report of a run into one folder."""
     from exportface.handin import hand_in
 
-    with _unless_parity_fails("no generator file was written"):
-        readme = hand_in(run, out, real=real, n=n, lang=lang, licence=licence, force=force, say=_say)
+    with unless_it_differs("no generator file was written"):
+        readme = hand_in(run, out, real=real, n=n, lang=lang, licence=licence, force=force, say=say)
     print(readme)
 
 
@@ -89,8 +86,8 @@ def release(
     """Fill a folder that is ready to upload: every form of the generator, parity, samples and a model card."""
     from exportface.release import release as fill
 
-    with _unless_parity_fails("nothing was written"):
-        card = fill(checkpoint, out, licence=licence, report=report, force=force, say=_say)
+    with unless_it_differs("nothing was written"):
+        card = fill(checkpoint, out, licence=licence, report=report, force=force, say=say)
     print(card)
 
 
@@ -131,29 +128,15 @@ def verify(
 
     if json_file is not None:
         check_target(json_file, force=True, inputs=[model, checkpoint])  # before the work, not after it
-    verified = compare_again(model, checkpoint, _say)
+    verified = compare_again(model, checkpoint, say)
     if json_file is not None:
         atomic.write_text(json_file, json.dumps(verified.to_dict(), indent=1) + "\n")
     print(*parity_lines(verified.parity), sep="\n")
     for failure in verified.failures:
-        _say(f"exportface: {failure}")
+        say(f"exportface: {failure}")
     if verified.failures:
         raise typer.Exit(1)
     print(f"{model} draws what {checkpoint} draws, and is what it says")
-
-
-@contextmanager
-def _unless_parity_fails(outcome: str) -> Iterator[None]:
-    """Where a form is not the network, print the figures, say why and what became of the files; exit code 1."""
-    from exportface.export import ParityError
-    from exportface.report import parity_lines
-
-    try:
-        yield
-    except ParityError as error:
-        print(*parity_lines(error.parity), sep="\n")
-        _say(f"exportface: parity failed, {outcome}: {error}")
-        raise typer.Exit(1) from error
 
 
 cli_systems.register(app)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exportface.command_line import UNKNOWN_LICENCE, Licence, say
+from exportface.command_line import UNKNOWN_LICENCE, Licence, say, unless_it_differs
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +30,7 @@ def mixer(
     from exportface.report import warning
     from exportface.system_report import mixer_lines, mixer_summary
 
-    with _unless_it_differs():
+    with unless_it_differs("nothing was written"):
         made = export_mixer(checkpoint, out, embedder=embedder, licence=licence, force=force, say=say)
     print(mixer_summary(made.card, made.bytes, out))
     print(*mixer_lines(made.parity.encoder, made.parity.decoder), sep="\n")
@@ -50,20 +48,7 @@ def style(
     from exportface.style_export import export_style
     from exportface.system_report import style_lines, style_summary
 
-    with _unless_it_differs():
+    with unless_it_differs("nothing was written"):
         made = export_style(checkpoint, out, licence=licence, force=force, say=say)
     print(style_summary(made.card, made.bytes, out))
     print(*style_lines(made.parity), sep="\n")
-
-
-@contextmanager
-def _unless_it_differs() -> Iterator[None]:
-    """Where a graph is not its network, print the figures and say what is wrong; exit code 1."""
-    from exportface.mismatch import MismatchError
-
-    try:
-        yield
-    except MismatchError as error:
-        print(*error.figures, sep="\n")
-        say(f"exportface: parity failed, nothing was written: {error}")
-        raise typer.Exit(1) from error

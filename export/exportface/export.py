@@ -16,8 +16,10 @@ from torch import nn
 from exportface.deployable import Deployable, WithFloats
 from exportface.directions import principal_directions
 from exportface.forms import eager_form, one_thread, onnx_forms, program_form, torchscript_form
+from exportface.mismatch import MismatchError
 from exportface.parity import NUM_LATENTS, SEED, Form, Parity, measure
 from exportface.quality import Cost, cost
+from exportface.report import parity_lines
 from exportface.source import read_source
 from exportface.staging import staged, write_staged
 from exportface.to_fp16 import to_fp16
@@ -64,12 +66,11 @@ _WITNESSES: Mapping[str, _Witness] = {
 }
 
 
-class ParityError(Exception):
+class ParityError(MismatchError):
     """An exported form is not the network that it was made of; nothing was written."""
 
     def __init__(self, parity: Parity, failures: list[str]) -> None:
-        more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
-        super().__init__(failures[0] + more)
+        super().__init__(failures, parity_lines(parity))
         self.parity = parity
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 class MismatchError(Exception):
-    """A graph of a mixer or a stylizer is not its network; nothing was written."""
+    """A graph is not the network that it was made of; nothing was written."""
 
     def __init__(self, failures: Sequence[str], figures: Iterable[str]) -> None:
         """`failures`: what is wrong, in words; `figures`: lines with all that was measured."""

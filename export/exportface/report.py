@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from exportface.export import Exported
 from exportface.figures import Row
 from exportface.parity import MIN_STD, SEED, Parity
 from exportface.quality import Cost
+
+if TYPE_CHECKING:
+    from exportface.export import Exported
 
 _COLUMNS = (
     f"  {'form':21} {'batch':>5} {'max |d|':>9} {'99.99 %':>9} {'mean |d|':>9} {'levels':>6} {'mean':>8} {'equal':>9}"
