@@ -50,8 +50,9 @@ class Adversary:
     def loss(self, reals: Tensor, fakes: Tensor, turn: Turn) -> Tensor:
         """What the mixer minimises; no gradient reaches the critic's weights."""
         self.critic.requires_grad_(False)
-        real_logits, fake_logits = self._judge(torch.cat([reals, fakes]), turn).chunk(2)
-        return relativistic_generator(fake_logits, real_logits, None)
+        with torch.no_grad():  # the mixer had no part in these
+            real_logits = self._judge(reals, turn)
+        return relativistic_generator(self._judge(fakes, turn), real_logits, None)
 
     def _judge(self, images: Tensor, turn: Turn) -> Tensor:
         with turn.autocast():

@@ -17,7 +17,7 @@ from trainface.step import Stats
 from trainface.style.lite0 import Lite0Features
 from trainface.supervised.task import Part, Turn
 
-_SEEN = ("stem", "block1", "block2", "block4", "block6")
+SEEN = ("stem", "block1", "block2", "block4", "block6")
 """Feature maps that are compared, from strokes to parts of faces."""
 
 
@@ -70,7 +70,7 @@ class Objective:
     def _maps(self, images: Tensor) -> list[Tensor]:
         assert self._features is not None, "a weight above 0 brings the features"
         maps = self._features(images)
-        return [maps[name] for name in _SEEN]
+        return [maps[name] for name in SEEN]
 
 
 def _features(device: torch.device) -> Lite0Features:

@@ -18,7 +18,7 @@ def preset(name: str) -> MixerConfig:
 
 _MODERN64: dict[str, Any] = dict(
     design="modern", size=64, widths=(64, 128, 256, 256), batch=32, pixel_loss="l1", perceptual=1.0,
-    perceptual_share=0.5, lr=Cosine(1e-3, 1e-4), beta2=0.99,
+    perceptual_share=0.25, lr=Cosine(1e-3, 1e-4), beta2=0.99,
 )  # fmt: skip
 
 # The weak game: R1's gamma goes with the pixels as in the GANs' presets, and beta1 is 0.

