@@ -116,27 +116,37 @@ def card(
 
 @app.command()
 def verify(
-    model: Annotated[Path, typer.Argument(help="An ONNX file that exportface wrote.")],
+    model: Annotated[Path, typer.Argument(help="What exportface wrote: a generator or style file, a mixer's folder.")],
     checkpoint: Annotated[Path, typer.Option(help="The checkpoint that it was made of.")],
+    embedder: Annotated[
+        Path | None, typer.Option(help="The face recogniser that a mixer was trained with, to compare its codes too.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
 ) -> None:
-    """Compare a file with its checkpoint again, on every runtime of this machine; exit code 1 when they differ."""
-    from exportface.report import parity_lines
+    """Compare what was exported with its checkpoint again; exit code 1 when they differ.
+
+    A generator is compared on every runtime of this machine, a mixer and a style on the one of their export.
+    """
     from exportface.staging import check_target
-    from exportface.verify import verify as compare_again
+    from exportface.verify_kinds import verify_any
     from trainface import atomic
 
-    if json_file is not None:
-        check_target(json_file, force=True, inputs=[model, checkpoint])  # before the work, not after it
-    verified = compare_again(model, checkpoint, say)
+    if json_file is not None:  # before the work, not after it
+        read = [*(model.iterdir() if model.is_dir() else [model]), checkpoint, *([embedder] if embedder else [])]
+        check_target(json_file, force=True, inputs=read)
+    verified = verify_any(model, checkpoint, embedder=embedder, say=say)
     if json_file is not None:
         atomic.write_text(json_file, json.dumps(verified.to_dict(), indent=1) + "\n")
-    print(*parity_lines(verified.parity), sep="\n")
+    for line in verified.figures:
+        print(line)
     for failure in verified.failures:
         say(f"exportface: {failure}")
+    for words in verified.not_compared:
+        say(f"exportface: not compared: {words}")
     if verified.failures:
         raise typer.Exit(1)
-    print(f"{model} draws what {checkpoint} draws, and is what it says")
+    as_far = ", as far as it was compared" if verified.not_compared else ""
+    print(f"{model} draws what {checkpoint} draws, and is what it says{as_far}")
 
 
 cli_systems.register(app)

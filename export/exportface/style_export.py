@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from exportface import style_graph
 from exportface.export import CONFIG_KEY, Say, versions
 from exportface.forms import one_thread
 from exportface.mismatch import MismatchError
-from exportface.parity import SEED
 from exportface.source import utf8
 from exportface.staging import check_target, staged, write_staged
-from exportface.style_parity import SIZES, StyleParity, eager_form, feed, measure, onnx_form
+from exportface.style_parity import SIZES, StyleParity, eager_form, measure, onnx_form, seen_by_a_user
 from exportface.style_source import StyleSource, read_style
 from exportface.system_report import style_lines
 from exportface.to_onnx import with_props
 from genface.errors import UserError
 from genface.style_card import StyleCard
 from genface.stylizer import Stylizer
-from trainface.cartoons import render
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +59,18 @@ def export_style(
         parity = measure(eager_form(deployable), onnx_form(model), styles=len(source.styles), norms=norms)
         _require(parity.failures, parity)
 
-        card = _card(source, utf8(licence), parity)
-        props = card.to_props() | {CONFIG_KEY: json.dumps(source.config.to_dict(), sort_keys=True)}
+        card = card_of(source, licence=utf8(licence), parity=parity.to_dict() | versions())
+        props = card.to_props() | {CONFIG_KEY: config_json(source)}
         shipped = with_props(style_graph.as_shipped(model), props).SerializeToString()
         write_staged(temporary, shipped, out)
-        _require(_seen_by_a_user(temporary, card, deployable), parity)
+        stylizer = Stylizer(temporary)
+        assert stylizer.card == card, "the record is read as it was written"
+        _require(seen_by_a_user(stylizer, deployable), parity)
     return ExportedStyle(card=card, parity=parity, bytes=len(shipped))
 
 
-def _require(failures: list[str], parity: StyleParity) -> None:
-    if failures:
-        raise MismatchError(failures, style_lines(parity))
-
-
-def _card(source: StyleSource, licence: str, parity: StyleParity) -> StyleCard:
+def card_of(source: StyleSource, *, licence: str, parity: dict[str, Any]) -> StyleCard:
+    """The record of a file that was made of a checkpoint."""
     return StyleCard(
         styles=source.styles,
         margin=source.stylizer.reach,
@@ -86,18 +81,15 @@ def _card(source: StyleSource, licence: str, parity: StyleParity) -> StyleCard:
         images_seen=source.images_seen,
         features=source.features,
         checkpoint_sha256=source.sha256,
-        parity=parity.to_dict() | versions(),
+        parity=parity,
     )
 
 
-def _seen_by_a_user(path: Path, card: StyleCard, deployable: style_graph.DeployableStylizer) -> list[str]:
-    """Draw by the class that stylizes, from the very file that ships; what is wrong, in words."""
-    stylizer = Stylizer(path)
-    assert stylizer.card == card, "the record is read as it was written"
-    photo = render(SEED, len(SIZES), max(SIZES[0]))
-    weights = stylizer.weights(["1"], strength=0.5)
-    norms = np.zeros((2, style_graph.norm_count(deployable.stylizer)), dtype=np.float32)
-    _, (expected,), _ = eager_form(deployable).run(feed(photo[None], weights[None], norms, 0.0))
-    drawn = stylizer.stylize(photo, weights).astype(np.int16)
-    levels = int(np.abs(drawn - expected).max())
-    return [f"genface draws a picture from the file that differs by {levels} levels"] if levels > 1 else []
+def config_json(source: StyleSource) -> str:
+    """The whole configuration of the run, for the exported file's metadata."""
+    return json.dumps(source.config.to_dict(), sort_keys=True)
+
+
+def _require(failures: list[str], parity: StyleParity) -> None:
+    if failures:
+        raise MismatchError(failures, style_lines(parity))

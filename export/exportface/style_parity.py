@@ -17,7 +17,9 @@ from exportface.parity import SEED, Parity, quantiser_errors
 from exportface.style_graph import DeployableStylizer
 from exportface.tolerances import Tolerance
 from genface.contract import to_rgb
+from genface.errors import UserError
 from genface.providers import find_provider, open_session
+from genface.stylizer import Stylizer
 from trainface.cartoons import render
 
 Feed = Mapping[str, NDArray[Any]]
@@ -87,7 +89,8 @@ def eager_form(deployable: DeployableStylizer) -> StyleForm:
 def onnx_form(model: onnx.ModelProto) -> StyleForm:
     """ONNX Runtime, through the session that genface opens: pictures of the file as it ships, floats of the copy.
 
-    `model` is what `style_graph.with_floats` gave.
+    `model` is what `style_graph.with_floats` gave, or `reopened`. Its run raises UserError where that tensor has not
+    the picture's sides.
     """
     provider = find_provider("cpu")
     shipped, copy, tail = (
@@ -98,6 +101,8 @@ def onnx_form(model: onnx.ModelProto) -> StyleForm:
     def run(feed: Feed) -> tuple[Floats, Levels, Floats]:
         (floats,) = copy.run([style_graph.FLOATS], dict(feed))
         levels, norms = shipped.run([style_graph.PICTURE, style_graph.NORMS_OUT], dict(feed))
+        if floats.shape != (1, 3, *levels.shape[1:3]):
+            raise UserError(f"its tensor {style_graph.FLOATS} has the shape {floats.shape}, not the picture's")
         return floats, levels, norms
 
     def quantise(floats: Floats) -> Levels:
@@ -105,6 +110,19 @@ def onnx_form(model: onnx.ModelProto) -> StyleForm:
         return np.concatenate([tail.run([style_graph.PICTURE], {style_graph.FLOATS: one[None]})[0] for one in floats])
 
     return StyleForm(run=run, quantise=quantise)
+
+
+def reopened(shipped: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a file's graph that gives its floats again, as `style_graph.with_floats` did.
+
+    Raises UserError for a graph without that tensor.
+    """
+    if not any(style_graph.FLOATS in node.output for node in shipped.graph.node):
+        raise UserError(f"its graph lacks {style_graph.FLOATS}, which exportface writes: it was altered")
+    copy = style_graph.as_shipped(shipped)
+    shape: list[int | str | None] = [1, 3, "height", "width"]
+    copy.graph.output.append(onnx.helper.make_tensor_value_info(style_graph.FLOATS, onnx.TensorProto.FLOAT, shape))
+    return copy
 
 
 def measure(reference: StyleForm, form: StyleForm, *, styles: int, norms: int) -> StyleParity:
@@ -154,6 +172,17 @@ def feed(photo: Levels, weights: Floats, norms: Floats, use: float) -> Feed:
         style_graph.NORMS: norms,
         style_graph.USE_NORMS: np.array([use], dtype=np.float32),
     }
+
+
+def seen_by_a_user(stylizer: Stylizer, deployable: DeployableStylizer) -> list[str]:
+    """Draw by the class that stylizes, from the very file that ships; what is wrong, in words."""
+    photo = render(SEED, len(SIZES), max(SIZES[0]))
+    weights = stylizer.weights(["1"], strength=0.5)
+    norms = np.zeros((2, style_graph.norm_count(deployable.stylizer)), dtype=np.float32)
+    _, (expected,), _ = eager_form(deployable).run(feed(photo[None], weights[None], norms, 0.0))
+    drawn = stylizer.stylize(photo, weights).astype(np.int16)
+    levels = int(np.abs(drawn - expected).max())
+    return [f"genface draws a picture from the file that differs by {levels} levels"] if levels > 1 else []
 
 
 def _largest(deltas: Floats) -> float:

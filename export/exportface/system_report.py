@@ -30,14 +30,10 @@ def style_summary(card: StyleCard, size: int, out: Path) -> str:
     )
 
 
-def mixer_lines(encoder: CodeParity, decoder: Parity) -> Iterator[str]:
-    """The figures of a mixer's two graphs."""
-    for row in encoder.rows:
-        yield (
-            f"codes of {encoder.photos} photos, batch {row.batch}: difference {row.max_delta:.1e} at most and"
-            f" {row.mean_delta:.1e} in the mean, in units of their root mean square {encoder.code_rms:.3g}; allowed"
-            f" {ALLOWED:.0e}"
-        )
+def mixer_lines(encoder: CodeParity | None, decoder: Parity) -> Iterator[str]:
+    """The figures of a mixer's two graphs; there are none of an encoder that was not compared."""
+    if encoder is not None:
+        yield from _code_lines(encoder)
     yield from parity_lines(decoder, fed="codes")
 
 
@@ -48,3 +44,12 @@ def style_lines(parity: StyleParity) -> Iterator[str]:
         f"  means and variances m of its norms: difference {parity.norms_delta:.1e} of 1 + |m|; allowed"
         f" {NORMS_ALLOWED:.0e}"
     )
+
+
+def _code_lines(parity: CodeParity) -> Iterator[str]:
+    for row in parity.rows:
+        yield (
+            f"codes of {parity.photos} photos, batch {row.batch}: difference {row.max_delta:.1e} at most and"
+            f" {row.mean_delta:.1e} in the mean, in units of their root mean square {parity.code_rms:.3g}; allowed"
+            f" {ALLOWED:.0e}"
+        )

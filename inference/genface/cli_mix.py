@@ -104,7 +104,8 @@ def mix(
     row = [faces.pixels[0], *made, *faces.pixels[1:]] if parents else made
     settings = {"weights": _text(shares[0])} if strip is None else {"strip": str(strip)}
     settings |= {} if refine is None else {"refine": str(refine)}
-    write_picture(out, sheet.fill(row), mixer_marks(mixer, faces.sha256, **settings), form, force=force)
+    marks = mixer_marks(mixer, faces.sha256, **settings)
+    write_picture(out, sheet.fill(row), marks, form, force=force, making="composite" if parents else "generated")
     what = (
         f"a face of {len(photos)} photos by {_text(shares[0])}" if strip is None else f"{strip} faces between 2 photos"
     )

@@ -72,7 +72,7 @@ def stylize(
         "genface:photos_sha256": read.sha256,
         "genface:styles": json.dumps(shares),
     }
-    write_picture(out, picture, marks, form, force=force)
+    write_picture(out, picture, marks, form, force=force, making="edited")
     seconds = time.perf_counter() - started
     print(f"{out}: {width}x{height} px, style {_shown(shares)} ({seconds:.1f} s, {stylizer.provider})")
 

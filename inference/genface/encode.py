@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, features
 
 from genface import photos
 from genface.errors import UserError
-from genface.provenance import XMP, xmp_packet
+from genface.provenance import Making, xmp_packet
 
 FormatName = Literal["png", "webp", "jpeg"]
 
@@ -154,19 +154,24 @@ PNG = PictureFormat()
 """PNG, as fast as it goes."""
 
 
-def encode(pixels: NDArray[np.uint8], origin: Mapping[str, str] | None, picture_format: PictureFormat = PNG) -> bytes:
+def encode(
+    pixels: NDArray[np.uint8],
+    origin: Mapping[str, str] | None,
+    picture_format: PictureFormat = PNG,
+    making: Making = "generated",
+) -> bytes:
     """Encode uint8 [H, W, 3], RGB; equal arguments give equal bytes.
 
-    With `origin` the picture is marked as machine-made and carries its texts (see provenance.py): a PNG as text chunks,
-    the others inside the XMP packet.
+    With `origin` the picture is marked as `making` says and carries its texts (see provenance.py): a PNG as text
+    chunks, the others inside the XMP packet.
 
     Raises UserError for pixels or texts that the format cannot hold, as a WebP of more than 16,383 pixels a side.
     """
     marks: dict[str, Any] = {}
     if origin is not None and picture_format.name == "png":
-        marks["pnginfo"] = _png_chunks(origin)
+        marks["pnginfo"] = _png_chunks(origin, making)
     elif origin is not None:
-        marks["xmp"] = xmp_packet(origin)
+        marks["xmp"] = xmp_packet(origin, making)
     buffer = io.BytesIO()
     try:
         Image.fromarray(pixels).save(buffer, picture_format.name, **marks, **picture_format.save_options)
@@ -186,9 +191,9 @@ def decode(data: bytes, name: str = "picture") -> NDArray[np.uint8]:
     return np.asarray(photos.decode(data, name), dtype=np.uint8)
 
 
-def _png_chunks(origin: Mapping[str, str]) -> PngImagePlugin.PngInfo:
+def _png_chunks(origin: Mapping[str, str], making: Making) -> PngImagePlugin.PngInfo:
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_itxt("XML:com.adobe.xmp", XMP)
+    chunks.add_itxt("XML:com.adobe.xmp", xmp_packet({}, making).decode())
     for key, text in origin.items():
         chunks.add_text(key, text)
     return chunks

@@ -20,7 +20,7 @@ from PIL import Image
 
 from genface.errors import UserError
 from genface.new_file import new_file
-from genface.provenance import DIGITAL_SOURCE_TYPE, xmp_packet
+from genface.provenance import DIGITAL_SOURCE_TYPES, xmp_packet
 
 Frame = NDArray[np.uint8]
 
@@ -186,7 +186,9 @@ def _write_mp4(film: Film, path: Path) -> None:
 
 def _sentence(marks: Mapping[str, str]) -> str:
     """The marks for where only plain text can stand."""
-    return "; ".join([f"machine-made ({DIGITAL_SOURCE_TYPE})", *(f"{key}={text}" for key, text in marks.items())])
+    return "; ".join(
+        [f"machine-made ({DIGITAL_SOURCE_TYPES['generated']})", *(f"{key}={text}" for key, text in marks.items())]
+    )
 
 
 def _import_av() -> ModuleType:

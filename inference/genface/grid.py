@@ -15,6 +15,7 @@ from genface.errors import UserError
 from genface.model import Generator
 from genface.new_file import new_file
 from genface.parallel import ordered_map
+from genface.provenance import Making
 
 Picture = NDArray[np.uint8]
 
@@ -111,10 +112,18 @@ def picture_format(path: Path, sheet: Sheet) -> PictureFormat:
     return PictureFormat(name=name)
 
 
-def write_picture(path: Path, image: Picture, marks: Mapping[str, str], form: PictureFormat, *, force: bool) -> None:
-    """Write uint8 [H, W, 3], marked as machine-made with these texts (see `genface.provenance`), whole or not at all.
+def write_picture(
+    path: Path,
+    image: Picture,
+    marks: Mapping[str, str],
+    form: PictureFormat,
+    *,
+    force: bool,
+    making: Making = "generated",
+) -> None:
+    """Write uint8 [H, W, 3], marked as made so with these texts (see `genface.provenance`), whole or not at all.
 
     Raises UserError naming the file when it exists and not `force`, or cannot be written.
     """
     with new_file(path, force=force) as temporary:
-        temporary.write_bytes(encode(image, marks, form))
+        temporary.write_bytes(encode(image, marks, form, making))

@@ -23,13 +23,13 @@ _EXTERNAL_DATA = 0x6A
 def read_model(path: Path) -> bytes:
     """The bytes of a generator's file. Raises UserError, naming the file, when it is none, or not all of one."""
     if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the .onnx file of a generator")
+        raise UserError(f"{path}: is a folder; give an .onnx file")
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise UserError(f"{path}: is not a regular file; give the .onnx file of a generator")
+            raise UserError(f"{path}: is not a regular file; give an .onnx file")
         graph = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the .onnx file of a generator") from None
+        raise UserError(f"{path}: no such file; give an .onnx file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except MemoryError:

@@ -39,6 +39,8 @@ def check_new_file(path: Path, *, force: bool) -> None:
     """Raise UserError unless a file can be made under this name; for asking before the work, not after it."""
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written into; choose another --out")
     if not os.path.lexists(path):  # a link to nothing is something
         return
     if path.exists() and not path.is_file():

@@ -33,7 +33,7 @@ DECODING_VERSION = 1
 _NAMED_AT_MOST = 20
 _NAMED_IN_A_NOTE = 5
 _FACELESS = "no face found"
-_BOMB = f"declares more than {MAX_PIXELS} pixels (a decompression bomb)"
+_BOMB = f"declares more than {MAX_PIXELS:,} pixels (a decompression bomb); if it is a photo, make it smaller first"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,32 +10,29 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from xml.parsers import expat
 
 from PIL import Image
 
 from genface.errors import UserError
 
-# IPTC Photo Metadata Standard, property Digital Source Type; the term for "created by a trained model".
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+Making = Literal["generated", "edited", "composite"]
+"""How a picture came about: drawn by a trained model; a photo that one has altered; a sheet of both."""
+
+_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+DIGITAL_SOURCE_TYPES: Mapping[Making, str] = {
+    "generated": _VOCABULARY + "trainedAlgorithmicMedia",
+    "edited": _VOCABULARY + "compositeWithTrainedAlgorithmicMedia",
+    "composite": _VOCABULARY + "compositeSynthetic",
+}
+"""IPTC's terms for them (IPTC Photo Metadata Standard, property Digital Source Type, NewsCodes of 2024-10-23)."""
 NAMESPACE = "urn:uuid:b8212404-09c7-45ed-8711-dfa23f26c871#"
 """XML namespace of the origin's texts. XMP joins it to the name, hence the `#`; a UUID needs nobody's registry."""
 
 _PREFIX = "genface:"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_HEAD = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
-    f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_IPTC}"'
-    f' Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}"'
-)
-_TAIL = '/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
-
-XMP = _HEAD + _TAIL
-"""The XMP packet of every generated PNG."""
-
 _FORMATS = ("PNG", "WEBP", "JPEG")
 _MAX_XMP_BYTES = 1 << 20
 _KEY = re.compile(r"genface:([a-z][a-z0-9_]*)")
@@ -70,8 +67,10 @@ def origin(
     return texts
 
 
-def xmp_packet(origin: Mapping[str, str]) -> bytes:
-    """The XMP packet of a generated WebP or JPEG, in UTF-8: the mark, and the texts as attributes of `NAMESPACE`.
+def xmp_packet(origin: Mapping[str, str], making: Making = "generated") -> bytes:
+    """An XMP packet in UTF-8: the mark, and the texts as attributes of `NAMESPACE`.
+
+    A WebP and a JPEG carry the origin in it; a PNG's has none, since its texts stand in chunks of their own.
 
     Raises UserError for a key that is not `genface:` and a lower-case name, and for a text that XML cannot hold.
     """
@@ -83,7 +82,13 @@ def xmp_packet(origin: Mapping[str, str]) -> bytes:
             raise UserError(f"the mark {key} has a character that XML cannot hold: {text!r}")
         attributes.append(f' {key}="{text.translate(_ESCAPES)}"')
     namespace = f' xmlns:genface="{NAMESPACE}"' if attributes else ""
-    return (_HEAD + namespace + "".join(attributes) + _TAIL).encode()
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
+        f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_IPTC}"'
+        f' Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPES[making]}"{namespace}{"".join(attributes)}'
+        '/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
+    ).encode()
 
 
 def read_origin(data: bytes) -> dict[str, str]:
@@ -99,13 +104,13 @@ def read_origin(data: bytes) -> dict[str, str]:
     return texts
 
 
-def is_marked(data: bytes) -> bool:
-    """Whether a PNG, WebP or JPEG file says, as genface says it, that a trained model made it.
+def is_marked(data: bytes, making: Making = "generated") -> bool:
+    """Whether a PNG, WebP or JPEG file says, as genface says it, that it was made so.
 
     The property is looked for where this module writes it, among the attributes of the description; a program that
     rewrites the packet may put it elsewhere. Raises UserError as `read_origin` does.
     """
-    return _properties(_info(data)).get((_IPTC, "DigitalSourceType")) == DIGITAL_SOURCE_TYPE
+    return _properties(_info(data)).get((_IPTC, "DigitalSourceType")) == DIGITAL_SOURCE_TYPES[making]
 
 
 def _info(data: bytes) -> Mapping[Any, Any]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import copy
+import runpy
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -23,6 +25,9 @@ from trainface.config import Config
 from trainface.data.dataset import FaceSet
 from trainface.presets import preset
 from trainface.trainer import Trainer
+
+if TYPE_CHECKING:
+    from exportface.mixer_export import ExportedMixer
 
 STEPS = {"tiny": 3, "tiny-dcgan": 3, "s64": 0, "dcgan64": 0}
 TARGET_STD = 0.4
@@ -102,6 +107,59 @@ def exported(make_checkpoint: Callable[..., Path]) -> Callable[[str], Exported]:
         return made[name]
 
     return export
+
+
+@pytest.fixture(scope="session")
+def tiny_mixers() -> types.SimpleNamespace:
+    """The names of tiny_mixers.py."""
+    return types.SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tiny_mixers.py"))))
+
+
+@pytest.fixture(scope="session")
+def mixer_embedder(tmp_path_factory: pytest.TempPathFactory, tiny_mixers: types.SimpleNamespace) -> Path:
+    """The embedder that the tiny mixers of method `embedding` learned from."""
+    path: Path = tiny_mixers.write_embedder(tmp_path_factory.mktemp("embedder") / "face.onnx")
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported_mixer(
+    tmp_path_factory: pytest.TempPathFactory, tiny_mixers: types.SimpleNamespace, mixer_embedder: Path
+) -> Callable[[str], tuple[Path, Path, ExportedMixer]]:
+    """Checkpoint, folder and figures of every kind of mixer, each exported once."""
+    from exportface.mixer_export import export_mixer
+
+    made: dict[str, tuple[Path, Path, ExportedMixer]] = {}
+
+    def export(kind: str) -> tuple[Path, Path, ExportedMixer]:
+        if kind not in made:
+            given = mixer_embedder if "embed" in kind else None
+            folder = tmp_path_factory.mktemp("mixer")
+            path = tiny_mixers.write(folder / "checkpoint.pt", tiny_mixers.make_state(kind, given))
+            out = folder / "out"
+            made[kind] = path, out, export_mixer(path, out, embedder=given, licence="CC0")
+        return made[kind]
+
+    return export
+
+
+@pytest.fixture
+def ready_mixer(
+    exported_mixer: Callable[[str], tuple[Path, Path, ExportedMixer]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """Let both graphs of a classic autoencoder be there already: for tests that are about the folder."""
+    from exportface import mixer_export
+
+    path, out, _ = exported_mixer("tiny-ae-classic")
+    encoder, decoder = onnx.load(out / "encoder.onnx"), onnx.load(out / "decoder.onnx")
+    as_made = copy.deepcopy(decoder)
+    for port in as_made.graph.input:
+        port.name = "z"
+    for node in as_made.graph.node:
+        node.input[:] = ["z" if name == "codes" else name for name in node.input]
+    monkeypatch.setattr(mixer_export, "encoder_graph", lambda network, size: copy.deepcopy(encoder))
+    monkeypatch.setattr(mixer_export, "decoder_graph", lambda network, code_dim: copy.deepcopy(as_made))
+    return path, out
 
 
 @pytest.fixture

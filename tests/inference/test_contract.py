@@ -1,4 +1,4 @@
-"""What is read from a graph's ports alone, and how its output becomes RGB; drawing from strangers is in test_model."""
+"""What is read from a graph's ports alone, and how its output becomes RGB; strangers are drawn in test_strangers."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from genface.archive import KIND, open_archive
 from genface.draw import DrawConfig, draw_archive
 from genface.errors import UserError
 from genface.model import Generator
-from genface.provenance import DIGITAL_SOURCE_TYPE
+from genface.provenance import DIGITAL_SOURCE_TYPES
 from genface.sources import open_source
 
 N = 150
@@ -96,7 +96,7 @@ def test_every_picture_is_marked(generator: Generator, tmp_path: Path) -> None:
         assert picture.info["genface:index"] == "17"
         assert picture.info["genface:truncation"] == "0.5"
         xmp = picture.info["XML:com.adobe.xmp"]
-    assert f'Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPE}"' in xmp
+    assert f'Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE_TYPES["generated"]}"' in xmp
     defused = xmp.replace("\ufeff", "")
     assert defused.startswith("<?xpacket")
 
@@ -108,7 +108,10 @@ def test_the_mark_is_well_formed_xmp(generator: Generator, tmp_path: Path) -> No
     with Image.open(tmp_path / "faces" / "000000.png") as picture:
         root = ElementTree.fromstring(picture.info["XML:com.adobe.xmp"])
     (description,) = root.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
-    assert description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") == DIGITAL_SOURCE_TYPE
+    assert (
+        description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
+        == DIGITAL_SOURCE_TYPES["generated"]
+    )
 
 
 def test_no_mark_leaves_nothing_but_pixels(generator: Generator, tmp_path: Path) -> None:

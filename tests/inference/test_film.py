@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from genface.errors import UserError
 from genface.film import Film, check_film, write_film
-from genface.provenance import DIGITAL_SOURCE_TYPE
+from genface.provenance import DIGITAL_SOURCE_TYPES
 
 MARKS = {"genface:model_sha256": "ab" * 32, "genface:seed": "3", "genface:indices": "0-7"}
 _YY, _XX = np.mgrid[0:36, 0:50].astype(np.float32)
@@ -60,7 +60,7 @@ def test_webp_is_marked(tmp_path: Path) -> None:
     write_film(path, film_of())
     description = ElementTree.fromstring(read(path)[0].info["xmp"])[0][0]
     texts = {name.rpartition("}")[2]: text for name, text in description.attrib.items()}
-    assert texts["DigitalSourceType"] == DIGITAL_SOURCE_TYPE
+    assert texts["DigitalSourceType"] == DIGITAL_SOURCE_TYPES["generated"]
     assert (texts["model_sha256"], texts["seed"], texts["indices"]) == ("ab" * 32, "3", "0-7")
 
 
@@ -99,13 +99,13 @@ def test_a_gif_is_marked_twice(tmp_path: Path) -> None:
     path = tmp_path / "walk.gif"
     write_film(path, film_of())
     comment = read(path)[0].info["comment"].decode()
-    assert comment.startswith(f"machine-made ({DIGITAL_SOURCE_TYPE}); genface:model_sha256={'ab' * 32}")
+    assert comment.startswith(f"machine-made ({DIGITAL_SOURCE_TYPES['generated']}); genface:model_sha256={'ab' * 32}")
     assert "genface:seed=3" in comment
     data = path.read_bytes()
     begin = data.index(b"XMP DataXMP") + 11
     packet = data[begin : data.index(b'<?xpacket end="r"?>')]
     description = ElementTree.fromstring(packet)[0][0]
-    assert DIGITAL_SOURCE_TYPE in description.attrib.values()
+    assert DIGITAL_SOURCE_TYPES["generated"] in description.attrib.values()
     assert "ab" * 32 in description.attrib.values()
 
 
@@ -143,7 +143,7 @@ def test_mp4_gives_the_frames_back_nearly(tmp_path: Path, height: int, width: in
     # the matrix of another standard than the file states, they were 10.9 off.
     assert np.abs(errors).mean() < 5
     assert "machine-made" in metadata["title"].lower()
-    assert DIGITAL_SOURCE_TYPE in metadata["comment"]
+    assert DIGITAL_SOURCE_TYPES["generated"] in metadata["comment"]
     assert "genface:seed=3" in metadata["comment"]
 
 

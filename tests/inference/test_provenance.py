@@ -14,11 +14,13 @@ from PIL import Image, PngImagePlugin
 
 from genface.encode import PictureFormat, encode
 from genface.errors import UserError
-from genface.provenance import DIGITAL_SOURCE_TYPE, NAMESPACE, XMP, is_marked, origin, read_origin, xmp_packet
+from genface.provenance import DIGITAL_SOURCE_TYPES, NAMESPACE, Making, is_marked, origin, read_origin, xmp_packet
 
 FORMATS = [PictureFormat(), PictureFormat(name="webp"), PictureFormat(name="jpeg")]
 PIXELS: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 ORIGIN = origin(model_sha256="ab" * 32, seed=2**64 - 1, index=4711, truncation=0.7)
+
+PACKET = xmp_packet({})
 
 each_format = pytest.mark.parametrize("picture_format", FORMATS, ids=lambda picture_format: picture_format.name)
 
@@ -80,6 +82,15 @@ def test_an_unmarked_picture_has_none(picture_format: PictureFormat) -> None:
 
 
 @each_format
+@pytest.mark.parametrize("making", DIGITAL_SOURCE_TYPES)
+def test_a_picture_says_how_it_came_about(making: Making, picture_format: PictureFormat) -> None:
+    data = encode(PIXELS, ORIGIN, picture_format, making)
+    assert [each for each in DIGITAL_SOURCE_TYPES if is_marked(data, each)] == [making]
+    assert DIGITAL_SOURCE_TYPES[making].encode() in data
+    assert read_origin(data) == ORIGIN
+
+
+@each_format
 def test_other_programs_find_the_packet(picture_format: PictureFormat) -> None:
     from xml.etree import ElementTree
 
@@ -87,7 +98,7 @@ def test_other_programs_find_the_packet(picture_format: PictureFormat) -> None:
         packet = picture.info.get("xmp") or picture.info["XML:com.adobe.xmp"]
     (description,) = ElementTree.fromstring(packet).iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
     iptc = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
-    assert description.get(iptc) == DIGITAL_SOURCE_TYPE
+    assert description.get(iptc) == DIGITAL_SOURCE_TYPES["generated"]
     seed = None if picture_format.name == "png" else ORIGIN["genface:seed"]
     assert description.get(f"{{{NAMESPACE}}}seed") == seed
 
@@ -144,8 +155,8 @@ BOMB = (
         b"<x a='1' a='2'/>",
         b"<x>&unknown;</x>",
         b"<x>\xff</x>",
-        XMP.encode()[:-30],
-        XMP.encode() * 2,
+        PACKET[:-30],
+        PACKET * 2,
         b"<x>" * 15_000,
     ],
     ids=lambda packet: repr(packet[:24]),
@@ -167,8 +178,10 @@ def test_a_hostile_packet_is_refused_at_once(packet: bytes, name: str) -> None:
         "\ufeff<x/>".encode("utf-16-le"),
         b"<?xml version='1.0' encoding='no-such-code'?><x/>",
         b'<x xmlns:g="' + NAMESPACE.encode() + b'" g:seed="1"/>',
-        XMP.replace(DIGITAL_SOURCE_TYPE, "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture").encode(),
-        XMP.replace("Iptc4xmpExt/2008-02-29", "other").encode(),
+        PACKET.decode()
+        .replace(DIGITAL_SOURCE_TYPES["generated"], "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture")
+        .encode(),
+        PACKET.decode().replace("Iptc4xmpExt/2008-02-29", "other").encode(),
         b"<x>" + b"<y/>" * 10_000 + b"</x>",
         b"<x>" * 5_000 + b"</x>" * 5_000,
     ],

@@ -36,7 +36,7 @@ def test_every_block_runs(
         exec(compile(block, f"block {number} of {DOCS.name}", "exec"), names)
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "16x16 px from 8 numbers, on cpu in fp32"
-    assert said[1] == "missing.onnx: no such file; give the .onnx file of a generator"
+    assert said[1] == "missing.onnx: no such file; give an .onnx file"
     drawn = Generator(tiny).draw(seed=0, indices=range(4))
     for index, pixels in enumerate(drawn):
         np.testing.assert_array_equal(np.asarray(Image.open(f"{index:06d}.png")), pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import subprocess
@@ -14,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from genface.errors import UserError
+from genface.provenance import is_marked, read_origin
 from trainface.cli import app
 from trainface.style.paintings import PAINTINGS, draw
 
@@ -54,6 +56,9 @@ def test_every_kind_of_picture_is_painted(tmp_path: Path, painting: Path, mode: 
     with Image.open(out) as painted:
         assert painted.mode == "RGB"
         assert painted.size == (24, 32)
+    data = out.read_bytes()
+    assert is_marked(data, "edited")
+    assert read_origin(data)["genface:photos_sha256"] == hashlib.sha256(photo.read_bytes()).hexdigest()
     assert f"{out}: 24x32 px, 1 steps, EfficientNet-Lite0" in said
 
 
@@ -73,7 +78,7 @@ def test_orientation_is_applied_and_progress_is_shown(tmp_path: Path, painting: 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "cannot be read"),
+        (None, "no such file"),
         (b"", "empty file"),
         (b"no picture", "not a picture"),
         (picture("RGB", 1, 1), "1x1"),

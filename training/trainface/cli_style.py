@@ -67,12 +67,15 @@ def paint(
     """Paint PHOTO in the manner of one painting, by optimising its pixels (Gatys et al. 2016)."""
     from PIL import Image
 
-    from genface.new_file import check_new_file, new_file
+    from genface.encode import PNG
+    from genface.grid import write_picture
+    from genface.new_file import check_new_file
+    from genface.photo_file import read_photo
     from trainface.device import pick_device
     from trainface.style.features import choose_features
     from trainface.style.paint import PaintConfig
     from trainface.style.paint import paint as optimise
-    from trainface.style.pictures import load, scaled, to_pixels, to_tensor
+    from trainface.style.pictures import scaled, to_pixels, to_tensor
 
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: the picture is a PNG; end its name in .png")
@@ -87,8 +90,10 @@ def paint(
         seed=seed,
     )
     where = pick_device(device)
-    picture = to_tensor(scaled(load(photo), size, str(photo))).to(where)
-    painting = to_tensor(scaled(load(style), style_size or size, str(style))).to(where)
+    shown, manner = read_photo(photo), read_photo(style)
+    picture = to_tensor(scaled(shown.image, size, str(photo))).to(where)
+    chosen_by = "--size" if style_size is None else "--style-size"
+    painting = to_tensor(scaled(manner.image, style_size or size, str(style), chosen_by)).to(where)
     seen_by = choose_features(features, weights=vgg_weights, download=download, device=where, say=_say)
     saved = _step_folder(out, progress_every, force=force)
     last: list[PaintStep] = []
@@ -101,8 +106,12 @@ def paint(
             Image.fromarray(to_pixels(step.picture)[0]).save(saved / f"{step.step:06d}.png")
 
     painted = optimise(picture, painting, seen_by, config, on_step)
-    with new_file(out, force=force) as path:
-        Image.fromarray(to_pixels(painted)[0]).save(path, "png")
+    marks = {
+        "genface:photos_sha256": shown.sha256,
+        "genface:painting_sha256": manner.sha256,
+        "genface:features": seen_by.title,
+    }
+    write_picture(out, to_pixels(painted)[0], marks, PNG, force=force, making="edited")
     height, width = painted.shape[2:]
     print(f"{out}: {width}x{height} px, {steps} steps, {seen_by.title}, {_losses_of(last[0])}")
 

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from genface import photos
 from genface.errors import UserError
 from trainface.pixels import to_floats, to_levels
 from trainface.style.sides import MAX_SIDE, MIN_SIDE
 
 
-def load(path: Path) -> Image.Image:
-    """Read a picture by the rules of `genface.photos.decode`: upright 8-bit RGB, whatever the file had.
-
-    Raises UserError, naming the file, for what is missing, no file, or no picture that those rules take.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return photos.decode(data, str(path))
-
-
-def scaled(picture: Image.Image, longer_side: int, name: str) -> Image.Image:
+def scaled(picture: Image.Image, longer_side: int, name: str, option: str = "--size") -> Image.Image:
     """The picture with its longer side of this many pixels (Lanczos), its proportions kept.
 
-    Raises UserError, naming the picture by `name`, where its shorter side would be too short for the features.
+    Raises UserError, naming the picture by `name` and the `option` that chose its longer side, where its shorter side
+    would be too short for the features.
     """
     if not MIN_SIDE <= longer_side <= MAX_SIDE:
         raise UserError(f"a side of {longer_side} px: must be {MIN_SIDE} to {MAX_SIDE}")
@@ -40,7 +26,7 @@ def scaled(picture: Image.Image, longer_side: int, name: str) -> Image.Image:
     if min(width, height) < MIN_SIDE:
         raise UserError(
             f"{name}: {picture.width}x{picture.height} px becomes {width}x{height}, and the shorter side must have"
-            f" {MIN_SIDE}; give a larger --size, or a picture that is less narrow"
+            f" {MIN_SIDE}; give a larger {option}, or a picture that is less narrow"
         )
     return picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.LANCZOS)
 

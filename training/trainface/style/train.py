@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from evalface.files import sha256_of
 from genface.errors import UserError
+from genface.photo_file import read_photo
 from trainface.data.batches import Batches
 from trainface.data.dataset import FaceSet, split_holdout
 from trainface.pixels import to_floats
@@ -22,7 +23,7 @@ from trainface.style.config import StyleConfig
 from trainface.style.features import Features, Look, look
 from trainface.style.losses import out_of_range, total_variation
 from trainface.style.network import build_stylizer
-from trainface.style.pictures import load, scaled, to_pixels, to_tensor
+from trainface.style.pictures import scaled, to_pixels, to_tensor
 from trainface.supervised.task import Networks, Part, Task, Turn
 
 _RANGE_WEIGHT = 10.0
@@ -47,7 +48,7 @@ def read_paintings(paths: Sequence[Path], longer_side: int) -> list[Painting]:
     """
     paintings: list[Painting] = []
     for path in paths:
-        picture = scaled(load(path), longer_side, str(path))
+        picture = scaled(read_photo(path).image, longer_side, str(path), "--set painting_size=N")
         if path.stem in [painting.name for painting in paintings]:
             raise UserError(f"{path}: a second painting called {path.stem}; give it another name")
         paintings.append(Painting(name=path.stem, sha256=sha256_of(path), picture=to_tensor(picture)))
