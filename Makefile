@@ -77,9 +77,10 @@ reproduce: install ## Train a shipped generator anew and compare the scores: mak
 	@echo "== expected (models/$(SHIPPED)/scores.json) beside reached"
 	$(BIN)/evalface compare "models/$(SHIPPED)/scores.json" "runs/$(SHIPPED)/scores"
 
-# From a trained run to its scores, as a model that ships is made and scored: out of its weights in half precision.
+# From a trained run to its scores, as a model that ships is made and scored: out of its weights in half precision. The
+# end of the run, not best.pt: that one is picked by another average's KID, before the learning rates have come down.
 scored: install
-	$(BIN)/trainface weights "$(RUN)/best.pt" --ema $(EMA) --out "$(RUN)/weights.pt" --force
+	$(BIN)/trainface weights "$(RUN)/checkpoint.pt" --ema $(EMA) --out "$(RUN)/weights.pt" --force
 	$(BIN)/exportface "$(RUN)/weights.pt" --out "$(RUN)/gen.onnx" --licence "$(LICENCE)" --force
 	$(BIN)/genface --model "$(RUN)/gen.onnx" --n 10000 --out "$(RUN)/faces.zip" --force
 	$(BIN)/evalface "$(DATA)" "$(RUN)/faces.zip" --out "$(RUN)/scores" --force

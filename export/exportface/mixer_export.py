@@ -123,7 +123,7 @@ def card_of(
     """The record of a folder that holds the graphs of a checkpoint."""
     return MixerCard(
         method=source.config.method,
-        mixing=source.mixing,
+        mixing=source.config.mixing,
         size=source.config.size,
         code_dim=source.config.code_size,
         preparation=source.preparation,

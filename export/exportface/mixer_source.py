@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exportface.source import count, naming_damage, naming_misfits, prepared_at, read_state, refuse_infinite, utf8
-from genface.mixer_card import Method
-from genface.mixing import Mixing
 from genface.photos import Preparation
 from trainface import checkpoint
-from trainface.mixer.autoencoder import AutoencoderTask
 from trainface.mixer.config import MixerConfig
-from trainface.mixer.embedding_decoder import EmbeddingTask
-from trainface.mixer.gan_encoder import GanEncoderTask
 from trainface.mixer.networks import Decoder, Encoder, build_decoder, build_encoder
-from trainface.mixer.task import FORMAT_VERSION, KIND, MixerTask
-
-_TASKS: Mapping[Method, type[MixerTask]] = {
-    "autoencoder": AutoencoderTask,
-    "embedding": EmbeddingTask,
-    "gan": GanEncoderTask,
-}
+from trainface.mixer.task import FORMAT_VERSION, KIND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +32,6 @@ class MixerSource:
     """What the run says of its embedder, its SHA-256 and title among it; None where there is an encoder."""
     sha256: str
     """SHA-256 of the checkpoint file, in hexadecimal."""
-
-    @property
-    def mixing(self) -> Mixing:
-        """The rule by which codes of its method are mixed."""
-        return _TASKS[self.config.method].mixing
 
 
 def read_mixer(path: Path) -> MixerSource:

@@ -29,7 +29,13 @@ from trainface.mixer.networks import build_decoder, build_encoder
 Run = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(__file__).parents[2]
-MIXING = {"autoencoder": "linear", "embedding": "sphere", "gan": "latent"}
+MIXING = {
+    "tiny-ae-classic": "linear",
+    "tiny-ae": "latent",
+    "tiny-embed-classic": "sphere",
+    "tiny-embed": "sphere",
+    "tiny-gan-encoder": "latent",
+}
 
 mixers = types.SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("tiny_mixers.py"))))
 DIM, KINDS = mixers.DIM, mixers.KINDS
@@ -48,7 +54,7 @@ def test_the_folder_draws_what_the_networks_draw(exported_mixer: Any, mixer_embe
     mixer = Mixer(out, threads=1)
     card = mixer.card
     assert card == exported.card
-    assert (card.method, card.mixing, card.size, card.code_dim) == (config.method, MIXING[config.method], 16, DIM)
+    assert (card.method, card.mixing, card.size, card.code_dim) == (config.method, MIXING[config.preset], 16, DIM)
     assert (card.dataset, card.images_seen, card.licence) == ("drawn faces", 400, "CC0")
     assert card.checkpoint_sha256 == sha256(path.read_bytes()).hexdigest()
     assert card.held_out == {"rule": "by name", "identities": ["Zoë", "b"]}

@@ -19,8 +19,6 @@ from trainface.supervised.task import Networks, Turn
 class AutoencoderTask(MixerTask):
     """Hinton & Salakhutdinov 2006 (classic); Kingma & Welling 2014 with losses in features (modern)."""
 
-    mixing = "linear"
-
     def __init__(self, config: MixerConfig, faces: FaceSet, device: torch.device) -> None:
         self._encoder, self._decoder = build_encoder(config), build_decoder(config)
         networks = {"encoder": place(self._encoder, device), "decoder": place(self._decoder, device)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from genface.mixer_card import Method
+from genface.mixing import Mixing
 from trainface.config import OFF
 from trainface.record import require, require_range
 from trainface.schedules import Cosine
@@ -82,6 +83,13 @@ class MixerConfig(SupervisedConfig):
         require_range("holdout", self.holdout, 0.0, 0.5)
         self._check_widths()
         self._check_what_belongs_together()
+
+    @property
+    def mixing(self) -> Mixing:
+        """How the codes are mixed: embeddings by direction, Gaussian codes at their length, others by their mean."""
+        if self.method == "embedding":
+            return "sphere"
+        return "latent" if self.method == "gan" or self.kl > 0 else "linear"
 
     @property
     def stages(self) -> int:

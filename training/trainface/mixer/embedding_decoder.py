@@ -21,8 +21,6 @@ from trainface.supervised.task import Networks, Turn
 class EmbeddingTask(MixerTask):
     """Cole et al. 2017, "Synthesizing normalized faces from facial identity features", without the normalising."""
 
-    mixing = "sphere"
-
     def __init__(self, config: MixerConfig, faces: FaceSet, embeddings: Embeddings, device: torch.device) -> None:
         self._embeddings = embeddings
         self._decoder = build_decoder(config)

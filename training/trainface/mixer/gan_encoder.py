@@ -80,8 +80,6 @@ class GanEncoderTask(MixerTask):
     generator cannot draw much but faces.
     """
 
-    mixing = "latent"
-
     def __init__(self, config: MixerConfig, faces: FaceSet, given: GivenGenerator, device: torch.device) -> None:
         if given.preparation != faces.preparation:
             raise UserError(

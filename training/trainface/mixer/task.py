@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from genface.errors import UserError
-from genface.mixing import Mixing, mix
+from genface.mixing import mix
 from trainface.data.batches import Batches
 from trainface.data.dataset import FaceSet
 from trainface.mixer.config import MixerConfig
@@ -38,8 +38,6 @@ class MixerTask(Task):
     format_version = FORMAT_VERSION
     said = ("pixel_loss", "perceptual", "kl", "latent", "pair_accuracy", "holdout_l1", "holdout_perceptual")
     columns = COLUMNS
-    mixing: ClassVar[Mixing]
-    """How codes of this method are mixed."""
 
     def __init__(self, config: MixerConfig, faces: FaceSet, device: torch.device, trained: Networks) -> None:
         """`trained`: what the mixer's own optimiser trains."""
@@ -68,7 +66,7 @@ class MixerTask(Task):
         )
         codes = self.encode(networks, self._pairs.ravel())
         pairs = codes.cpu().numpy().reshape(*self._pairs.shape, -1)
-        mixed = torch.from_numpy(np.concatenate([mix(pair, _HALVES, self.mixing) for pair in pairs]))
+        mixed = torch.from_numpy(np.concatenate([mix(pair, _HALVES, self.config.mixing) for pair in pairs]))
         decoded = to_levels(self.decode(networks, codes)).cpu().numpy().reshape(faces.shape)
         return rows(faces, decoded, to_levels(self.decode(networks, mixed.to(self.device))).cpu().numpy())
 
