@@ -14,7 +14,9 @@ from PIL import Image
 
 from evalface.gaussian_file import read_statistics
 from exportface.verify import verify
+from exportface.verify_kinds import verify_any
 from genface.model import Generator
+from genface.stylizer import Stylizer
 from trainface import checkpoint
 from trainface.config import Config
 from trainface.networks import build_discriminator, build_generator
@@ -53,6 +55,11 @@ def test_it_is_the_generator_of_the_weights_beside_it(name: str) -> None:
     verified = verify(MODELS / f"{name}.onnx", MODELS / f"{name}.pt")
     assert verified.failures == []
     assert len(verified.card.directions) == 12
+
+
+def test_the_styles_are_those_of_the_weights_beside_them() -> None:
+    assert verify_any(MODELS / "styles" / "paintings.onnx", MODELS / "styles" / "paintings.pt").failures == []
+    assert Stylizer(MODELS / "styles" / "paintings.onnx").card.styles == ("wind", "glass", "woodcut")
 
 
 @pytest.mark.parametrize("name", NAMES)
