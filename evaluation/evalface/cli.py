@@ -56,6 +56,7 @@ def score_command(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
 ) -> None:
     """Score FAKE against REAL: every score with its noise, and a page with pictures."""
+    from evalface.command_line import hand_over
     from evalface.report import check_folder
     from evalface.scoring import score
     from evalface.table import print_report
@@ -78,15 +79,7 @@ def score_command(
         say=lambda line: print(line, file=sys.stderr),
         show_progress=True,
     )
-    try:
-        page = report.write(out, force=force)
-    finally:
-        # Even if the report cannot be written: the numbers took hours.
-        if as_json:
-            print(report.to_json(), end="")
-        else:
-            print_report(report)
-    print(f"report: {page}", file=sys.stderr)
+    hand_over(report, out, force=force, as_json=as_json, print_table=print_report)
 
 
 @app.command("compare")

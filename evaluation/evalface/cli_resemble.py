@@ -54,6 +54,7 @@ def resemble_command(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
 ) -> None:
     """Tell how much children of two faces resemble both: by mixers, and by what no mixer is needed for."""
+    from evalface.command_line import hand_over
     from evalface.embedder import open_embedder
     from evalface.resemblance_report import check_own_folder
     from evalface.resembling import resemble
@@ -75,15 +76,7 @@ def resemble_command(
         say=lambda line: print(line, file=sys.stderr),
         show_progress=True,
     )
-    try:
-        page = report.write(out, force=force)
-    finally:
-        # Even if the report cannot be written: the numbers took a while.
-        if as_json:
-            print(report.to_json(), end="")
-        else:
-            print_resemblance(report)
-    print(f"report: {page}", file=sys.stderr)
+    hand_over(report, out, force=force, as_json=as_json, print_table=print_resemblance)
 
 
 def print_resemblance(report: ResemblanceReport) -> None:
