@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,9 +38,8 @@ from exportface.system_report import mixer_lines
 from exportface.to_onnx import CODES, LATENT
 from exportface.verified import Verified
 from genface.errors import UserError
-from genface.mixer import Mixer
+from genface.mixer import Mixer, read_mixer_card
 from genface.mixer_card import CARD_NAME, MixerCard
-from genface.strict_json import parse_json
 
 _NONE = "none: the embedder's own file was not given"
 
@@ -64,7 +62,7 @@ def verify_mixer(
     or was made of another checkpoint, when `embedder` is another one or is not asked for, and when a graph was rebuilt
     so that there is nothing to compare.
     """
-    card, sha256 = _read_card(folder)
+    card, sha256 = read_mixer_card(folder)
     source = read_mixer(checkpoint)
     require_same_checkpoint(folder, card, checkpoint, source)
     given = given_embedder(source, embedder, checkpoint)
@@ -113,21 +111,6 @@ def _measure(mixer: Mixer, source: MixerSource, reference: CodeReference | None)
         *false_figures(card.parity.get("decoder"), drawn, where=CARD_NAME),
         *seen_by_a_user(mixer, photos[:OPENING], codes[:OPENING], expected),
     )
-
-
-def _read_card(folder: Path) -> tuple[MixerCard, str]:
-    """mixer.json, and its SHA-256 in hexadecimal."""
-    file = folder / CARD_NAME
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error})") from error
-    with _naming(file):
-        try:
-            record = parse_json(data)
-        except ValueError as error:
-            raise UserError(f"is not valid JSON ({error})") from None
-        return MixerCard.from_dict(record), hashlib.sha256(data).hexdigest()
 
 
 def _false_digests(folder: Path, card: MixerCard) -> Iterator[str]:

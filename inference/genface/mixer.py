@@ -54,7 +54,7 @@ class Mixer:
                 the one that mixer.json names, or takes or gives something else.
         """
         self.folder = Path(folder)
-        self.card, self.sha256 = _read_card(self.folder)
+        self.card, self.sha256 = read_mixer_card(self.folder)
         encoder, decoder = _signatures(self.card.size, self.card.code_dim)
         graphs = [
             Graph(self.folder / entry.file, _read_graph(self.folder, entry), signature, provider)
@@ -122,7 +122,11 @@ def mixer_marks(mixer: Mixer, photos_sha256: Sequence[str], **settings: str) -> 
     return {f"genface:{name}": text for name, text in texts.items()}
 
 
-def _read_card(folder: Path) -> tuple[MixerCard, str]:
+def read_mixer_card(folder: Path) -> tuple[MixerCard, str]:
+    """The record of a mixer's folder, and the SHA-256 of its file in hexadecimal.
+
+    Raises UserError for a folder without one, and for a record that cannot be read.
+    """
     file = folder / CARD_NAME
     if not folder.is_dir():
         why = "is a file" if folder.exists() else "no such folder"
